@@ -1,0 +1,43 @@
+# make run    the server, with its built-in broker          make check  ruff and mypy
+# make test   the whole test suite                          make bench  the benchmarks
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.PHONY: run test check bench system system-tests setup setup-dev
+
+run: setup
+	exec $(BIN)/gunicorn -k gevent wsgi:app
+
+test: setup-dev
+	$(BIN)/pytest -n 4 --dist loadfile tests
+
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup-dev
+	$(BIN)/python -m benchmarks
+
+setup: system $(VENV)/.run
+setup-dev: system-tests $(VENV)/.dev
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt requirements.txt | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@ $(VENV)/.run
+
+# Mosquitto, libopus and Python's venv: installed when we may, else the command to type.
+system:
+	@deploy/system-packages
+
+# And PostgreSQL, which the tests start by themselves.
+system-tests:
+	@deploy/system-packages --tests

@@ -1,0 +1,158 @@
+"""The broker process: Mosquitto, the front, the announcements; from start to an orderly end."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from app.broker.announcer import Announcer
+from app.broker.counters import Counters
+from app.broker.front import Front
+from app.broker.listening import allow_many_files, listen_patiently, server_tls
+from app.broker.lock import held_run_directory
+from app.broker.rundir import BrokerError, mosquitto_socket, run_directory
+from app.broker.supervisor import Broker
+from app.broker.upstream import Upstream
+from app.secrets import load_or_create
+from app.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
+
+PARENT_VARIABLE = "XIAOZHI_PARENT_PID"
+"""Whoever starts us with ``die_with_parent`` may name itself here: so its death before our first line is noticed too."""
+PR_SET_PDEATHSIG = 1
+
+
+def run_broker(settings: Settings, upstream: str | None = None, die_with_parent: bool = False) -> int:
+    """Runs until SIGTERM or SIGINT; the exit status. ``upstream`` is a foreign broker's URL, None for the built-in Mosquitto."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, stop.set)
+    if die_with_parent and not _die_with_parent():
+        log.error("the process that started the broker process has ended already")
+        return 1
+    allow_many_files()
+    work = gevent.spawn(_run_until_killed, BrokerProcess(settings, upstream))
+    work.link(lambda _: stop.set())
+    stop.wait()
+    if work.dead:
+        return 1
+    log.info("the broker process stops")
+    work.kill()
+    return 0
+
+
+def _run_until_killed(process: BrokerProcess) -> None:
+    """Ends by itself only when the process cannot go on; has said why then."""
+    try:
+        process.run()
+    except (BrokerError, SettingsError) as error:
+        log.error("%s", error)
+
+
+def broker_config(settings: Settings) -> dict[str, Any]:
+    """The built-in Mosquitto's configuration with hbmqtt's keys.
+
+    Anybody who reaches its socket may log in: the socket stands in a directory that only this server's processes can enter.
+    """
+    return {
+        "listeners": {"default": {"type": "unix", "bind": str(mosquitto_socket(settings.state_dir))}},
+        "auth": {"allow-anonymous": True},
+    }
+
+
+class BrokerProcess:
+    """The parts, started in order by ``run`` and stopped in reverse when its greenlet is killed."""
+
+    def __init__(self, settings: Settings, upstream: str | None) -> None:
+        self._settings = settings
+        self._upstream_url = upstream
+        self._started_at = time.time_ns() // 1_000_000
+        self._counters = Counters()
+        self._broker: Broker | None = None
+        self._front: Front | None = None
+        server = settings.mqtt_server
+        self._closed_ports = {server.listen_port, *([server.tls.port] if server.tls.enable else [])}
+        """Ports on which devices cannot be served yet."""
+        self._tell: Callable[[], None] = lambda: None
+
+    def run(self) -> None:
+        """Raises BrokerError when it cannot begin, SettingsError when there are no secrets to be had."""
+        settings = self._settings
+        secrets = load_or_create(settings)
+        tls = _tls(settings)
+        directory = run_directory(settings.state_dir)
+        with contextlib.ExitStack() as parts:
+            parts.enter_context(held_run_directory(directory))
+            upstream = self._upstream(parts, directory)
+            server = settings.mqtt_server
+            announcer = Announcer(upstream, self._counters, self._status, server.max_connections)
+            parts.callback(announcer.stop)
+            announcer.start()
+            self._tell = announcer.status
+            if self._broker is not None:
+                self._broker.on_change = announcer.status
+            self._front = Front(server, secrets, upstream, announcer, self._counters)
+            parts.callback(self._front.stop)
+            if tls is not None:
+                parts.callback(gevent.spawn(self._listen, server.tls.port, "mqtt_server.tls.port", tls).kill)
+            self._listen(server.listen_port, "mqtt_server.listen_port", None)
+            Event().wait()
+
+    def _upstream(self, parts: contextlib.ExitStack, directory: Path) -> Upstream:
+        mqtt = self._settings.mqtt
+        if self._upstream_url is not None:
+            return Upstream.from_url(self._upstream_url, mqtt)
+        self._broker = Broker(broker_config(self._settings), run_dir=directory)
+        parts.callback(self._broker.shutdown)
+        self._broker.start()
+        return Upstream(mosquitto_socket(self._settings.state_dir))
+
+    def _listen(self, port: int, setting: str, tls: ssl.SSLContext | None) -> None:
+        host = self._settings.mqtt_server.listen_host
+        listener = listen_patiently(host, port, setting)
+        if self._front is not None:
+            self._front.serve(listener, tls)
+            self._closed_ports.discard(port)
+            self._tell()
+            log.info("devices can connect to %s port %d%s", host, port, " with TLS" if tls is not None else "")
+
+    def _status(self) -> dict[str, Any]:
+        broker = self._broker
+        return {
+            "type": "broker_status",
+            "started_at": self._started_at,
+            "mosquitto_restarts": broker.restarts if broker is not None else 0,
+            "mosquitto_running": broker is not None and broker.running,
+            "closed_ports": sorted(self._closed_ports),
+            "connections": self._front.connections if self._front is not None else 0,
+            **self._counters.as_dict(),
+            "ts": time.time_ns() // 1_000_000,
+        }
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    tls = settings.mqtt_server.tls
+    if not tls.enable:
+        return None
+    if tls.pem is None or tls.key is None:
+        raise BrokerError("mqtt_server.tls.enable is true, so mqtt_server.tls.pem and mqtt_server.tls.key have to name files.")
+    return server_tls(tls.pem, tls.key)
+
+
+def _die_with_parent() -> bool:
+    """Asks the kernel for a SIGTERM when our parent dies; False when it is dead already."""
+    parent = int(os.environ.get(PARENT_VARIABLE) or os.getppid())
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    return os.getppid() == parent

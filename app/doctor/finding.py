@@ -1,0 +1,35 @@
+"""What the doctor has found out about one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class State(Enum):
+    """A warning needs no change for a device to be served; a fault does."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``check``: one or two words; ``sentence``: what is so, and for a fault what to change. Never a secret."""
+
+    check: str
+    state: State
+    sentence: str
+
+
+def ok(check: str, sentence: str) -> Finding:
+    return Finding(check, State.OK, sentence)
+
+
+def warning(check: str, sentence: str) -> Finding:
+    return Finding(check, State.WARNING, sentence)
+
+
+def fault(check: str, sentence: str) -> Finding:
+    return Finding(check, State.FAULT, sentence)

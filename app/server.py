@@ -1,0 +1,232 @@
+"""One node: what it consists of, in which order that starts, and how it stops."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flask import Flask
+
+from app import logs, secrets, settings
+from app.broker.rundir import mosquitto_socket
+from app.devices.activation import Activations
+from app.devices.database import BadDatabaseUrl, Database, read_url
+from app.devices.firmware import FirmwareShelf
+from app.devices.known import KnownDevices
+from app.devices.reached import MAX_DEVICES, ReachedAddresses
+from app.devices.store import DeviceStore
+from app.figures import Figures, Histogram
+from app.journal import Journal
+from app.node_lock import NodeLock
+from app.protocol.messages import Goodbye
+from app.protocol.topics import PUBLISH_TOPIC
+from app.secrets import Secrets
+from app.session.registry import Registry
+from app.session.session import Session
+from app.session.state import TRANSITIONS, State
+from app.settings import AUTO, Settings, SettingsError
+from app.timers import Timers
+from app.transport.broker_watch import BrokerWatch
+from app.transport.hybrid import HybridTransport
+from app.transport.mqtt import MqttClient
+from app.transport.renaming import RenamingWatch
+from app.transport.udp import UdpServer, address_of_this_machine
+from app.transport.websocket import NO_NOTE, WebSocketTransport
+from app.voice.agents.echo import EchoAgent
+from app.voice.conversation import SpokenConversation, Studio
+from app.voice.playback import LATE_BUCKETS_MS, PlaybackFigures
+from app.web import create_web
+
+log = logging.getLogger(__name__)
+
+AGENTS = {"echo": EchoAgent}
+"""By the name that ``dialogue.agent`` gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What `/readyz` shows of one part."""
+
+    name: str
+    ready: Callable[[], str | None]
+
+    def readiness(self) -> str | None:
+        """None when ready, else why not."""
+        return self.ready()
+
+
+class Node:
+    """The parts of one server process, wired. `start` and `stop` may be called twice."""
+
+    def __init__(self, settings: Settings, secrets: Secrets) -> None:
+        self.settings = settings
+        self.secrets = secrets
+        self._lock = NodeLock(settings.state_dir)
+        self._lock.acquire()
+        self._journals = [
+            Journal(settings.state_dir / "reached.jsonl", MAX_DEVICES),
+            Journal(settings.state_dir / "sessions.jsonl", settings.sessions.max),
+        ]
+        self.reached = ReachedAddresses(self._journals[0])
+        self._database = _database(settings)
+        self.device_store = DeviceStore(self._database)
+        self.devices = KnownDevices(self.device_store, self._database.migrate, enforce=settings.auth.enable)
+        self.activations = Activations(self._database, settings.auth.code_minutes, self.device_store.now)
+        self.firmware = FirmwareShelf(settings.state_dir / "firmware")
+        self._timers = Timers()
+        self._playback = PlaybackFigures()
+        self._studio = Studio(settings.dialogue, AGENTS[settings.dialogue.agent](), self._timers, self._playback)
+        self._registry = Registry(settings.sessions, self._timers, self._journals[1], self._converse, self.devices.refusal)
+        self._udp = UdpServer(settings.udp)
+        self._mqtt = MqttClient(settings, secrets, mosquitto_socket(settings.state_dir), self._receive)
+        self._broker = BrokerWatch(self.reached.mqtt)
+        self._hybrid = HybridTransport(
+            self._mqtt,
+            self._udp,
+            self._registry,
+            host_for=self._udp_host_for,
+            udp_port=lambda: settings.udp_external_port,
+            timers=self._timers,
+        )
+        self._renaming = RenamingWatch(self._mqtt.where)
+        self.websocket = WebSocketTransport(self._registry, self._timers, settings.websocket.max_connections)
+        self._running = False
+
+    def start(self) -> None:
+        """Timers first, since everybody uses them; UDP before MQTT, so that no hello is answered with a closed port."""
+        if self._running:
+            return
+        self._running = True
+        _calm_the_collector()
+        self.devices.start()
+        self._timers.start()
+        self._registry.start()
+        self._udp.start()
+        self.websocket.start()
+        self._end_sessions_of_a_crash()
+        self._mqtt.start()
+
+    def stop(self) -> None:
+        """Goodbyes while MQTT still lives, then everything in the opposite order."""
+        if not self._running:
+            return
+        self._running = False
+        self.websocket.stop()
+        self._registry.stop()
+        self._mqtt.stop()
+        self._udp.stop()
+        self._timers.stop()
+        self.devices.stop()
+        self._database.close()
+        for journal in self._journals:
+            journal.close()
+        self._lock.release()
+        log.info("the server has stopped")
+
+    def parts(self) -> Sequence[Part]:
+        """What has to be ready for a device to be served."""
+        broker = self._broker.readiness if self.settings.mqtt_server.enable else self._mqtt.readiness
+        parts = (Part("broker", broker), Part("mqtt", self._mqtt.readiness), Part("udp", self._udp.readiness))
+        # Without activation, devices are served whether they can be remembered or not.
+        return (*parts, Part("devices", self.devices.readiness)) if self.settings.auth.enable else parts
+
+    def figures(self) -> Figures:
+        """What has been counted up to now."""
+        udp, playback, mqtt, registry = self._udp.figures, self._playback, self._mqtt, self._registry
+        endings = {event.value: 0 for (_, event), after in TRANSITIONS.items() if after is State.ENDED}
+        verdicts = ("accepted", "malformed", "unknown_ssrc", "replayed", "implausible", "held")
+        return Figures(
+            sessions_active=len(registry),
+            sessions_started=registry.started,
+            sessions_ended=endings | registry.ended,
+            hellos={result: count + self.websocket.hellos[result] for result, count in self._hybrid.hellos.items()},
+            udp_received={verdict: getattr(udp, verdict) for verdict in verdicts},
+            udp_sent=udp.sent,
+            udp_send_errors=udp.send_errors,
+            udp_lost=udp.lost,
+            udp_reordered=udp.reordered,
+            udp_timestamp_implausible=udp.timestamp_implausible,
+            udp_roamed=udp.roamed,
+            udp_kernel_drops=self._udp.kernel_drops,
+            udp_receive_buffer_bytes=self._udp.receive_buffer_bytes,
+            playback_frames=playback.frames,
+            playback_late_ms=Histogram(LATE_BUCKETS_MS, tuple(playback.late_counts), playback.late_sum_ms),
+            playback_aborted=playback.aborted,
+            mqtt_connected=mqtt.is_connected,
+            mqtt_reconnects=mqtt.reconnects,
+            mqtt_received=mqtt.received,
+            mqtt_sent=mqtt.sent,
+            mqtt_outbox_dropped=mqtt.outbox_dropped,
+            mqtt_malformed=self._hybrid.malformed,
+            websocket=self.websocket.count(),
+            devices=self.devices.figures(),
+            broker=self._broker.figures(),
+        )
+
+    def _converse(self, session: Session) -> SpokenConversation:
+        return SpokenConversation(session, self._studio)
+
+    def _receive(self, topic: str, payload: bytes) -> None:
+        if topic == PUBLISH_TOPIC:
+            self._renaming.bare(payload)
+        elif not self._broker.receive(topic, payload):
+            if not self.settings.mqtt_server.enable:
+                self._renaming.renamed(payload)
+            self._hybrid.receive(topic, payload)
+
+    def _udp_host_for(self, device_id: str) -> str:
+        """Where the device is told to send its audio: as configured, else where it reached us (DESIGN.md)."""
+        written = self.settings.udp.external_host
+        if written != AUTO:
+            return written
+        known = self.reached.address_for(device_id)
+        if known is not None:
+            return known
+        own = self._mqtt.local_address or address_of_this_machine()
+        log.warning("%s: by which address it reaches us is not known; it is told %s: set udp.external_host", device_id, own)
+        return own
+
+    def _end_sessions_of_a_crash(self) -> None:
+        """A process that was killed said no goodbye: its devices would wait two minutes for a session that is gone."""
+        journal = self._journals[1]
+        left = list(journal.items())
+        orphans = [(session_id, reply_topic) for session_id, reply_topic in left if reply_topic != NO_NOTE]
+        for session_id, reply_topic in orphans:
+            self._mqtt.publish(str(reply_topic), Goodbye(session_id=session_id).encode())
+        for session_id, _ in left:
+            journal.remove(session_id)
+        if orphans:
+            log.warning("%d sessions of a process that was killed are ended with a goodbye", len(orphans))
+
+
+def _database(settings: Settings) -> Database:
+    try:
+        url = read_url(settings.database.url, settings.state_dir)
+    except BadDatabaseUrl as fault:
+        raise SettingsError(f"database.url or DATABASE_URL: {fault}.") from None
+    return Database(url, settings.state_dir / "database.lock")
+
+
+def _calm_the_collector() -> None:
+    """Takes what lives for ever out of the garbage collector's sight, and makes it look seldom: a full collection holds the hub.
+
+    Sessions hold no cycles once they have ended, so little is left for it to find.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def create_app() -> Flask:
+    """The WSGI application of a node made from the configuration; `gunicorn.conf.py` starts and stops the node.
+
+    Raises SettingsError, or NodeLockedError, whose text says what to do.
+    """
+    configuration = settings.load()
+    logs.set_up(configuration.log)
+    node = Node(configuration, secrets.load_or_create(configuration))
+    web = create_web(node)
+    web.extensions["node"] = node
+    return web

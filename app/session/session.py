@@ -1,0 +1,127 @@
+"""One session: what a device says between its hello and its goodbye, and who answers it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from app.protocol.messages import Abort, AudioParams, Features, FromDevice, Goodbye, Listen, Mcp
+from app.session.channel import Channel
+from app.session.state import TELLS_THE_DEVICE, TRANSITIONS, Event, State
+
+log = logging.getLogger(__name__)
+
+
+class Conversation(Protocol):
+    """Who talks with the device during a session. Its methods return at once."""
+
+    def on_audio(self, sequence: int, packet: bytes) -> None:
+        """One Opus packet that has not been seen before; a late one comes after those with higher sequences."""
+        ...
+
+    def on_listen(self, message: Listen) -> None: ...
+
+    def on_abort(self, message: Abort) -> None: ...
+
+    def on_mcp(self, payload: dict[str, Any]) -> None: ...
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether a reply is being played: the device need not be heard of meanwhile."""
+        ...
+
+    def close(self) -> None:
+        """Stops listening and speaking; twice is fine."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the two hellos agreed on. ``uplink``: what the device sends; ``downlink``: what it was promised."""
+
+    uplink: AudioParams
+    downlink: AudioParams
+    features: Features
+
+
+class Session:
+    """``id`` and ``device_id`` name it; ``started_at`` and ``heard_at`` are seconds of the registry's clock."""
+
+    __slots__ = (
+        "_conversation",
+        "_on_end",
+        "channel",
+        "device_id",
+        "heard",
+        "heard_at",
+        "id",
+        "started_at",
+        "state",
+        "terms",
+    )
+
+    def __init__(
+        self, device_id: str, channel: Channel, terms: Terms, *, now: float, on_end: Callable[[Session, Event], None]
+    ) -> None:
+        self.id = secrets.token_hex(16)
+        self.device_id = device_id
+        self.channel = channel
+        self.terms = terms
+        self.state = State.OPENED
+        self.started_at = self.heard_at = now
+        self.heard = False
+        """Set by whatever arrives; the registry's sweep turns it into a time, so that a packet costs no clock."""
+        self._conversation: Conversation | None = None
+        self._on_end = on_end
+
+    def begin(self, conversation: Conversation) -> None:
+        """Gives the session the one who talks in it."""
+        self._conversation = conversation
+
+    @property
+    def is_speaking(self) -> bool:
+        return self._conversation is not None and self._conversation.is_speaking
+
+    def receive_audio(self, sequence: int, packet: bytes) -> None:
+        """One Opus packet of the device, accepted by the transport."""
+        self.heard = True
+        if self.state is not State.STREAMING and not self._move(Event.AUDIO):
+            return
+        if self._conversation is not None:
+            self._conversation.on_audio(sequence, packet)
+
+    def receive(self, message: FromDevice) -> None:
+        """One control message of the device, which names this session or none."""
+        self.heard = True
+        if self.state is State.ENDED or self._conversation is None:
+            log.info("%s: %s came after the end of session %s", self.device_id, message.type, self.id)
+        elif isinstance(message, Listen):
+            self._conversation.on_listen(message)
+        elif isinstance(message, Abort):
+            self._conversation.on_abort(message)
+        elif isinstance(message, Mcp):
+            self._conversation.on_mcp(message.payload)
+        elif isinstance(message, Goodbye):
+            self.end(Event.GOODBYE)
+
+    def end(self, reason: Event) -> None:
+        """Ends the session: the device is told where it does not know yet. Twice is fine."""
+        if not self._move(reason):
+            return
+        conversation, self._conversation = self._conversation, None  # they hold each other
+        if conversation is not None:
+            conversation.close()
+        if reason in TELLS_THE_DEVICE:
+            self.channel.send_json(Goodbye(session_id=self.id))
+        self.channel.close()
+        self._on_end(self, reason)
+
+    def _move(self, event: Event) -> bool:
+        after = TRANSITIONS.get((self.state, event))
+        if after is None:
+            return False
+        self.state = after
+        return True

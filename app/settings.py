@@ -1,0 +1,311 @@
+"""The settings of one server: the configuration file, then the environment over it.
+
+Every default is written here and nowhere else. The names of the sections ``mqtt``, ``mqtt_server``, ``udp``, ``ota`` and
+``websocket`` are those of the users' existing ``config.json`` files; a section pasted from there works unchanged. Sections that
+this server does not know are named in a warning and otherwise left alone.
+
+Environment: ``XIAOZHI_UDP__LISTEN_PORT=9000`` sets ``udp.listen_port``; ``XIAOZHI_CONFIG`` names the file and
+``XIAOZHI_STATE_DIR`` the state directory; ``PORT`` and ``DATABASE_URL``, as hosting platforms set them, are ``websocket.port``
+and ``database.url``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+log = logging.getLogger(__name__)
+
+TOP = Path(__file__).resolve().parent.parent
+AUTO = "auto"
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used. Its text is one sentence a person can act on, or several, one a line."""
+
+
+def _absent_is_auto(value: object) -> object:
+    return AUTO if value is None or value == "" else value
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _no_space(value: str) -> str:
+    if value != value.strip() or any(character.isspace() for character in value):
+        raise ValueError("a host or address holds no spaces")
+    return value
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+OptionalPort = Annotated[Port | None, BeforeValidator(_empty_is_none)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
+Host = Annotated[str, AfterValidator(_no_space)]
+AutoHost = Annotated[str, BeforeValidator(_absent_is_auto), AfterValidator(_no_space)]
+"""A host, or ``auto``: the address at which a device reached us."""
+
+
+class Section(BaseModel):
+    """One section of the file. Unknown keys are warned about, not refused: files outlive versions."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+class Mqtt(Section):
+    """This server as an MQTT client. ``broker`` ``auto`` is the built-in broker, over its private Unix socket."""
+
+    broker: AutoHost = AUTO
+    type: Literal["tcp", "ssl", "ws", "wss", "unix"] = "tcp"
+    """``ws`` and ``wss`` are MQTT over WebSocket, in clear and over TLS."""
+    port: Port = 1883
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/mqtt"
+    """The WebSocket's path, for ``type`` ``ws`` and ``wss``."""
+    client_id: str = "xiaozhi_server"
+    username: str = ""
+    password: str = Field(default="", repr=False)
+    ca_file: OptionalPath = None
+    """CA certificates for TLS; empty: those of the system."""
+    cert_file: OptionalPath = None
+    """Our own certificate (with its chain), for a broker that asks for one, and in ``key_file`` its private key."""
+    key_file: OptionalPath = None
+    insecure: bool = False
+    """Believes any certificate of the broker: whoever sits on the way can then read and change everything."""
+
+
+class Tls(Section):
+    """TLS of the built-in broker's device port. Devices given an endpoint without a port use 8883 and check the certificate."""
+
+    enable: bool = False
+    port: Port = 8883
+    pem: OptionalPath = None
+    key: OptionalPath = None
+
+
+class MqttServer(Section):
+    """The built-in broker, as devices see it."""
+
+    enable: bool = True
+    listen_host: Host = "0.0.0.0"
+    listen_port: Port = 2883
+    tls: Tls = Tls()
+    max_connections: int = Field(default=10_000, ge=1)
+    max_packet_bytes: int = Field(default=65_536, ge=1024)
+    connect_seconds: float = Field(default=5.0, gt=0)
+    """How long a connection may stay unauthenticated."""
+
+
+class Udp(Section):
+    """The audio socket, and the address of it that devices are told."""
+
+    external_host: AutoHost = AUTO
+    external_port: OptionalPort = None
+    """The port devices are told; empty: ``listen_port``."""
+    listen_host: Host = "0.0.0.0"
+    listen_port: Port = 8990
+    receive_buffer_bytes: int = Field(default=8 * 1024 * 1024, ge=65_536)
+
+
+class OtaWebSocket(Section):
+    url: AutoHost = AUTO
+
+
+class OtaMqtt(Section):
+    enable: bool = True
+    endpoint: AutoHost = AUTO
+
+
+class OtaNetwork(Section):
+    """What devices of one network are told."""
+
+    websocket: OtaWebSocket = OtaWebSocket()
+    mqtt: OtaMqtt = OtaMqtt()
+
+
+class Ota(Section):
+    """The answers of the OTA route. ``test`` is for private and loopback clients, ``external`` for all others."""
+
+    signature_key: str = Field(default="", repr=False)
+    """Signs the MQTT credentials; empty: generated at first start and kept in the state directory."""
+    group: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = "GID_default"
+    test: OtaNetwork = OtaNetwork()
+    external: OtaNetwork = OtaNetwork()
+
+
+class WebSocket(Section):
+    """The HTTP port: OTA, health, metrics, WebSocket."""
+
+    host: Host = "0.0.0.0"
+    port: Port = 8989
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+    """Networks of the proxies whose X-Forwarded-For, -Proto and -Host are believed."""
+    require_token: bool = False
+    """Whether a WebSocket needs the token that OTA gave its device; with ``auth.enable`` it does in any case."""
+    token_days: int = Field(default=30, ge=1, le=3650)
+    """How long a token that OTA gives is good for; a device gets a new one at every start."""
+    gateway_token: str = Field(default="", repr=False)
+    """What xiaozhi-mqtt-gateway has to bring; empty: nothing, unless devices need a token."""
+    max_connections: int = Field(default=10_000, ge=1)
+    """WebSockets at a time."""
+
+
+class Auth(Section):
+    """Who may use this server."""
+
+    enable: bool = False
+    """Whether a device has to be activated by its operator."""
+    code_minutes: int = Field(default=10, ge=1, le=1440)
+    """How long the six digits that a device shows are good for."""
+    message: Annotated[str, Field(max_length=200)] = "Activate this device with the code"
+    """What a device shows above its code."""
+
+
+class Database(Section):
+    """Where the devices are remembered."""
+
+    url: str = Field(default="", repr=False)
+    """``postgresql://…`` or ``sqlite:///…``; empty: SQLite in the state directory."""
+
+
+class Sessions(Section):
+    max: int = Field(default=10_000, ge=1)
+    """Sessions at a time, of all devices."""
+    hellos_per_minute: int = Field(default=60, ge=1)
+    """Hellos a minute of one device; more are refused with an alert."""
+    idle_seconds: float = Field(default=120.0, gt=0)
+    """A session of which nothing is heard for so long is ended with a goodbye."""
+
+
+class Dialogue(Section):
+    agent: Literal["echo"] = "echo"
+    silence_ms: int = Field(default=700, ge=100, le=10_000)
+    """So much silence ends an utterance in the modes ``auto`` and ``realtime``."""
+    longest_utterance_ms: int = Field(default=30_000, ge=1_000, le=300_000)
+
+
+class Log(Section):
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, typed and checked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="XIAOZHI_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    state_dir: Path = TOP / "var"
+    mqtt: Mqtt = Mqtt()
+    mqtt_server: MqttServer = MqttServer()
+    udp: Udp = Udp()
+    ota: Ota = Ota()
+    websocket: WebSocket = WebSocket()
+    auth: Auth = Auth()
+    database: Database = Database()
+    sessions: Sessions = Sessions()
+    dialogue: Dialogue = Dialogue()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # The document of the file comes in as init arguments, so the environment goes first.
+        return env_settings, init_settings
+
+    @property
+    def udp_external_port(self) -> int:
+        """The UDP port devices are told."""
+        return self.udp.external_port or self.udp.listen_port
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Reads the configuration: the file at ``path``, else ``XIAOZHI_CONFIG``, else ``config/config.json``; then the environment.
+
+    Raises SettingsError with a sentence for each thing that is wrong.
+    """
+    if path is None:
+        path = Path(environment.get("XIAOZHI_CONFIG") or TOP / "config" / "config.json")
+    document = _read(path)
+    for name in _unknown_keys(document, Settings):
+        log.warning("%s: this server knows no setting %s; it is ignored", path, name)
+    platform_port = environment.get("PORT")
+    section = document.get("websocket", {})
+    if platform_port and "XIAOZHI_WEBSOCKET__PORT" not in environment and isinstance(section, dict):
+        document["websocket"] = {**section, "port": platform_port}
+    platform_database = environment.get("DATABASE_URL")
+    section = document.get("database", {})
+    if platform_database and "XIAOZHI_DATABASE__URL" not in environment and isinstance(section, dict):
+        document["database"] = {**section, "url": platform_database}
+    try:
+        settings = Settings(**document)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentences(path, error))) from None
+    except ValueError as error:  # pydantic-settings: a section given in the environment that is no JSON object
+        raise SettingsError(f"environment: {error}.") from None
+    _check(settings, path)
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path} does not exist: create it, or name another file in XIAOZHI_CONFIG.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.") from None
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{path} is no JSON: line {error.lineno}, column {error.colno}: {error.msg}.") from None
+    if not isinstance(document, dict):
+        raise SettingsError(f'{path}: the document has to be an object with sections like "mqtt" and "udp".')
+    return document
+
+
+def _unknown_keys(document: dict[str, Any], model: type[BaseModel], prefix: str = "") -> list[str]:
+    unknown = []
+    for key, value in document.items():
+        field = model.model_fields.get(key)
+        if field is None:
+            unknown.append(f"{prefix}{key}")
+        elif isinstance(value, dict) and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            unknown.extend(_unknown_keys(value, field.annotation, f"{prefix}{key}."))
+    return unknown
+
+
+def _sentences(path: Path, error: ValidationError) -> list[str]:
+    return [f"{path} or its XIAOZHI_ variable: {'.'.join(map(str, fault['loc']))}: {fault['msg']}." for fault in error.errors()]
+
+
+def _check(settings: Settings, path: Path) -> None:
+    """What only several settings together can get wrong."""
+    tls = settings.mqtt_server.tls
+    if not settings.mqtt_server.enable and settings.mqtt.broker == AUTO:
+        raise SettingsError(
+            f"{path}: mqtt_server.enable is false and mqtt.broker names no broker: "
+            "name your broker in mqtt.broker, or set mqtt_server.enable to true."
+        )
+    if (settings.mqtt.cert_file is None) != (settings.mqtt.key_file is None):
+        raise SettingsError(f"{path}: mqtt.cert_file and mqtt.key_file belong together: set both, or none.")
+    if settings.mqtt_server.enable and tls.enable:
+        for name, file in (("pem", tls.pem), ("key", tls.key)):
+            if file is None:
+                raise SettingsError(f"{path}: mqtt_server.tls.enable is true, so mqtt_server.tls.{name} has to name a file.")
+            if not (file.is_file() and os.access(file, os.R_OK)):
+                raise SettingsError(f"{path}: mqtt_server.tls.{name}: {file} cannot be read: check the path and its permissions.")

@@ -1,0 +1,232 @@
+"""The hybrid transport: control messages over MQTT, audio over UDP; from a device's hello to its session."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from app.protocol.audio_packet import nonce
+from app.protocol.cipher import KEY_SIZE, KeyExhausted
+from app.protocol.malformed import Malformed
+from app.protocol.messages import (
+    Alert,
+    AudioParams,
+    FromDevice,
+    Goodbye,
+    Hello,
+    Iot,
+    Message,
+    ServerHello,
+    UdpAddress,
+    UnknownMessage,
+    from_device,
+)
+from app.protocol.topics import Sender, sender_of
+from app.session.registry import Refused, Registry
+from app.session.session import Session, Terms
+from app.session.state import Event
+from app.throttle import Throttle
+from app.transport.audio_leg import AudioLeg
+from app.transport.udp import UdpServer
+
+if TYPE_CHECKING:
+    from app.timers import Timers
+
+log = logging.getLogger(__name__)
+
+DOWNLINK_RATE = 24_000
+"""Hz that the server's hello announces (PROTOCOL.md 4)."""
+PROTOCOL_VERSION = 3
+HELLO_RESULTS = (
+    "accepted",
+    "refused_full",
+    "refused_rate",
+    "refused_malformed",
+    "refused_transport",
+    "refused_inactive",
+    "failed",
+)
+
+
+class Publisher(Protocol):
+    """The MQTT client, as far as this module needs it."""
+
+    def publish(self, topic: str, payload: bytes) -> None: ...
+
+
+class HybridChannel:
+    """Reaches one device over MQTT and UDP."""
+
+    def __init__(
+        self, mqtt: Publisher, udp: UdpServer, reply_topic: str, audio_address: str, give_up: Callable[[], None]
+    ) -> None:
+        self._mqtt = mqtt
+        self._udp = udp
+        self._reply_topic = reply_topic
+        self._give_up: Callable[[], None] | None = give_up
+        self._leg: AudioLeg | None = None
+        self._audio_address = audio_address
+
+    def attach(self, leg: AudioLeg) -> None:
+        """The UDP leg of this channel, from now on received."""
+        self._leg = leg
+        self._udp.add(leg)
+
+    def send_json(self, message: Message) -> None:
+        self._mqtt.publish(self._reply_topic, message.encode())
+
+    def seal_audio(self, packets: Sequence[bytes]) -> list[bytes]:
+        if self._leg is None:
+            return []
+        try:
+            return self._leg.seal(packets)
+        except (KeyExhausted, Malformed) as error:
+            log.error("a session cannot send any more audio: %s", error)
+            if self._give_up is not None:
+                self._give_up()
+            return []
+
+    def send_audio(self, sealed: bytes) -> None:
+        if self._leg is not None:
+            self._udp.send(self._leg, sealed)
+
+    @property
+    def audio_trouble(self) -> str | None:
+        if self._leg is None or self._leg.address is not None:
+            return None
+        if self._leg.implausible:
+            return (
+                f"What arrives on {self._audio_address} is not the Opus that hello announced: "
+                "does the device use this session's key and its own frame_duration?"
+            )
+        return f"No audio has arrived: is {self._audio_address} open from the device to the server?"
+
+    def close(self) -> None:
+        if self._leg is not None:
+            self._udp.remove(self._leg)
+            self._leg = None
+        self._give_up = None  # it holds the session, which holds this channel
+
+
+class HybridTransport:
+    """Takes what devices publish, answers their hellos, and hands the rest to their sessions.
+
+    ``host_for(device_id)``: the address at which that device is to send its audio; ``udp_port`` the port it is told.
+    ``hellos`` counts hellos by result, ``malformed`` messages that could not be read.
+    """
+
+    def __init__(
+        self,
+        mqtt: Publisher,
+        udp: UdpServer,
+        registry: Registry,
+        *,
+        host_for: Callable[[str], str],
+        udp_port: Callable[[], int],
+        timers: Timers,
+    ) -> None:
+        self._mqtt = mqtt
+        self._udp = udp
+        self._registry = registry
+        self._host_for = host_for
+        self._udp_port = udp_port
+        self._complaints = Throttle(per_second=1 / 60, burst=3, clock=timers.clock)
+        self.hellos = Counter(dict.fromkeys(HELLO_RESULTS, 0))
+        self.malformed = 0
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """One message of a device's public topic. Whatever it holds, this returns."""
+        try:
+            sender = sender_of(topic)
+        except Malformed as error:
+            self._complain(topic, str(error))
+            return
+        try:
+            message = from_device(payload)
+        except Malformed as error:
+            self._complain(sender.device_id, str(error))
+            if b'"hello"' in payload:
+                self._refuse(sender, Refused("refused_malformed", f"This hello cannot be understood: {error}."))
+            return
+        if isinstance(message, Hello):
+            self._hello(sender, message)
+        elif isinstance(message, Iot | UnknownMessage):
+            if self._complaints.allows(f"{sender.device_id} {message.type}"):
+                log.info("%s: a message of type %.40r is ignored", sender.device_id, message.type)
+        else:
+            self._pass_on(sender, message)
+
+    def _complain(self, who: str, what: str) -> None:
+        self.malformed += 1
+        if self._complaints.allows(who):
+            log.warning("%.120s: a message that cannot be understood: %s", who, what)
+
+    def _pass_on(self, sender: Sender, message: FromDevice) -> None:
+        """A message within a session: the one it names, or the device's own when it names none."""
+        session = self._registry.of_id(message.session_id) if message.session_id else self._registry.of_device(sender.device_id)
+        if session is not None and session.device_id == sender.device_id:
+            session.receive(message)
+        elif not isinstance(message, Goodbye):
+            # The device is in a session that we no longer have: it starts afresh instead of waiting.
+            self._mqtt.publish(sender.reply_topic, Goodbye(session_id=message.session_id).encode())
+
+    def _hello(self, sender: Sender, hello: Hello) -> None:
+        try:
+            if hello.transport not in ("", "udp"):
+                raise Refused("refused_transport", "Over MQTT the audio goes by UDP: say hello with transport udp.")
+            self._registry.admit(sender.device_id)
+            self._open(sender, hello)
+        except Refused as refusal:
+            self._refuse(sender, refusal)
+        except Exception:
+            log.exception("%s: its hello could not be answered", sender.device_id)
+            self._refuse(sender, Refused("failed", "The server could not open a session; its log says why."))
+        else:
+            self.hellos["accepted"] += 1
+
+    def _refuse(self, sender: Sender, refusal: Refused) -> None:
+        """A hello is never met with silence: the device shows why there is no session."""
+        self.hellos[refusal.result] += 1
+        if self._complaints.allows(f"{sender.device_id} {refusal.result}"):
+            log.warning("%s: hello refused: %s", sender.device_id, refusal)
+        self._mqtt.publish(sender.reply_topic, Alert(status="Error", message=str(refusal), emotion="sad").encode())
+
+    def _open(self, sender: Sender, hello: Hello) -> None:
+        key, ssrc = secrets.token_bytes(KEY_SIZE), self._udp.fresh_ssrc()
+        address = UdpAddress(
+            server=self._host_for(sender.device_id), port=self._udp_port(), key=key.hex(), nonce=nonce(ssrc).hex()
+        )
+        uplink = hello.audio_params
+        downlink = AudioParams(sample_rate=DOWNLINK_RATE, frame_duration=uplink.frame_duration)
+        channel = HybridChannel(
+            self._mqtt,
+            self._udp,
+            sender.reply_topic,
+            f"UDP {address.server} port {address.port}",
+            give_up=lambda: session.end(Event.FAULT),
+        )
+        session: Session = self._registry.open(
+            sender.device_id, channel, Terms(uplink, downlink, hello.features), note=sender.reply_topic
+        )
+        channel.attach(
+            AudioLeg(
+                ssrc,
+                key,
+                self._udp.figures,
+                frame_duration_ms=uplink.frame_duration,
+                channels=uplink.channels,
+                deliver=session.receive_audio,
+            )
+        )
+        channel.send_json(
+            ServerHello(
+                session_id=session.id,
+                transport="udp",
+                version=hello.version or PROTOCOL_VERSION,
+                audio_params=downlink,
+                udp=address,
+            )
+        )

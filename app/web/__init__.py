@@ -1,0 +1,27 @@
+"""The HTTP routes of a node: OTA, health, metrics."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app.web import activate, api_devices, body, errors, firmware, health, metrics, mqtt_auth, ota, websocket
+from app.web.node import Node
+
+
+def create_web(node: Node) -> Flask:
+    """The Flask application of ``node``."""
+    app = Flask("app.web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = body.MAX_BYTES
+    app.json.compact = True  # type: ignore[attr-defined]  # of the default provider
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False  # it would redirect, and devices do not follow
+    errors.install(app)
+    app.register_blueprint(ota.blueprint(node))
+    app.register_blueprint(activate.blueprint(node))
+    app.register_blueprint(firmware.blueprint(node))
+    app.register_blueprint(api_devices.blueprint(node))
+    app.register_blueprint(health.blueprint(node))
+    app.register_blueprint(metrics.blueprint(node))
+    app.register_blueprint(mqtt_auth.blueprint(node))
+    app.register_blueprint(websocket.blueprint(node))
+    return app

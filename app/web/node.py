@@ -1,0 +1,80 @@
+"""What the HTTP routes need to know of the node they belong to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.devices.activation import Activations
+from app.devices.firmware import FirmwareShelf
+from app.devices.known import KnownDevices
+from app.devices.reached import ReachedAddresses
+from app.devices.store import DeviceStore
+from app.figures import Figures
+from app.secrets import Secrets
+from app.session.caller import WebSocketCaller
+from app.settings import Settings
+
+
+class Part(Protocol):
+    """One part of a node that may or may not be ready to serve."""
+
+    @property
+    def name(self) -> str:
+        """One word: ``broker``, ``mqtt``, ``udp``."""
+        ...
+
+    def readiness(self) -> str | None:
+        """None when ready, else a sentence that says why not."""
+        ...
+
+
+class WebSocketDoor(Protocol):
+    """Where connections go whose handshake is done."""
+
+    refused: Counter[str]
+
+    def room(self) -> str | None:
+        """None when one more can come in, else the name among the refusals of why not."""
+        ...
+
+    def accept(self, descriptor: int, greeting: bytes, caller: WebSocketCaller) -> None:
+        """A socket, from now on not ours, and what is to be sent on it first."""
+        ...
+
+
+class Node(Protocol):
+    """One node, as far as the web is concerned."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def secrets(self) -> Secrets: ...
+
+    @property
+    def reached(self) -> ReachedAddresses: ...
+
+    @property
+    def devices(self) -> KnownDevices: ...
+
+    @property
+    def device_store(self) -> DeviceStore: ...
+
+    @property
+    def activations(self) -> Activations: ...
+
+    @property
+    def firmware(self) -> FirmwareShelf: ...
+
+    @property
+    def websocket(self) -> WebSocketDoor: ...
+
+    def parts(self) -> Sequence[Part]:
+        """What has to be ready for a device to be served."""
+        ...
+
+    def figures(self) -> Figures:
+        """What has been counted up to now."""
+        ...

@@ -1,0 +1,41 @@
+"""The benchmarks run: every leg once, at a scale whose figures mean nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[1]
+
+
+def test_the_benchmark_of_playback_hears_every_frame_and_writes_its_figures(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--tiny", "--only", "playback", "--results", str(tmp_path)],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    (written,) = tmp_path.glob("*.json")
+    rows = {row["key"]: row["value"] for section in json.loads(written.read_text())["sections"] for row in section["rows"]}
+    assert rows["downlink_frames"] == 10 * 20
+
+
+def test_the_benchmark_of_websockets_hears_every_frame(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--tiny", "--only", "websocket", "--results", str(tmp_path)],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    (written,) = tmp_path.glob("*.json")
+    rows = {row["key"]: row["value"] for section in json.loads(written.read_text())["sections"] for row in section["rows"]}
+    assert rows["websocket_frames"] == 10 * 20
+    assert rows["websocket_wrong"] == 0
