@@ -47,8 +47,11 @@ RECEIVE_BYTES = 8192
 PACKETS_PER_SECOND, BURST = 50.0, 200
 UPSTREAM_SECONDS = 5.0
 TAKEOVER_SECONDS = 1.0
+DRAIN_SECONDS = 0.4
 RECEIVE_MAXIMUM = 32
-LINGERING = frozenset({Reason.MALFORMED, Reason.PROTOCOL_ERROR, Reason.PACKET_TOO_LARGE, Reason.TOPIC_ALIAS_INVALID})
+LINGERING = frozenset(
+    {Reason.MALFORMED, Reason.PROTOCOL_ERROR, Reason.PACKET_TOO_LARGE, Reason.TOPIC_ALIAS_INVALID, Reason.SHUTTING_DOWN}
+)
 """Ends at which the device may still be sending."""
 
 
@@ -146,6 +149,9 @@ class DeviceLink:
             # An ``end`` from outside may arrive as late as here; it must not keep us from tidying up.
             with contextlib.suppress(LinkEnded, gevent.GreenletExit):
                 if reader is not None:
+                    if ended.reason is Reason.SHUTTING_DOWN:  # the server's goodbyes are on their way
+                        self._uplink.finish()
+                        reader.join(DRAIN_SECONDS)
                     reader.kill()
                 self._leave(ended)
             self._uplink.close()

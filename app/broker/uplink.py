@@ -32,7 +32,7 @@ class Uplink:
     them. A message may so arrive twice; it is not lost, and the device's flow always ends.
     """
 
-    __slots__ = ("_client_id", "_connection", "_counters", "_kept", "_topic", "_unfinished", "_upstream")
+    __slots__ = ("_client_id", "_connection", "_counters", "_finishing", "_kept", "_topic", "_unfinished", "_upstream")
 
     def __init__(self, upstream: Upstream, client_id: str, topic: str, counters: Counters) -> None:
         self._upstream = upstream
@@ -40,6 +40,7 @@ class Uplink:
         self._topic = topic
         self._counters = counters
         self._connection: UpstreamConnection | None = None
+        self._finishing = False
         self._kept: deque[bytes] | None = None
         self._unfinished: dict[int, bytes] | None = None
 
@@ -56,6 +57,12 @@ class Uplink:
                     raise
             gevent.sleep(pause * random.uniform(0.75, 1.25))
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    def finish(self) -> None:
+        """Tells the broker that we go: ``frames`` ends when everything that it had sent has been read."""
+        self._finishing = True
+        if self._connection is not None:
+            self._connection.finish()
 
     def close(self) -> None:
         if self._connection is not None:
@@ -92,13 +99,15 @@ class Uplink:
                 self._unfinished = None
 
     def frames(self) -> Iterator[Frame]:
-        """What the broker sends, without end: when it goes away this waits until it is back."""
+        """What the broker sends, up to ``finish``: when it goes away before, this waits until it is back."""
         while True:
             connection = self._connection
             try:
                 while connection is not None:
                     yield connection.receive()
             except UpstreamError as error:
+                if self._finishing:
+                    return
                 log.warning("the broker's connection of %s is lost and will be made again: %s", self._client_id, error)
                 self._lose(connection)
             self._reconnect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import random
 import socket
@@ -15,7 +16,7 @@ import gevent
 from app.broker.outlet import keep_awake
 from app.broker.rundir import BrokerError
 from app.protocol.malformed import Malformed
-from app.protocol.mqtt import Connack, Connect, Frame, Kind, Splitter, Suback, Subscribe, Version
+from app.protocol.mqtt import Connack, Connect, Disconnect, Frame, Kind, Splitter, Suback, Subscribe, Version
 from app.settings import Mqtt
 from app.tls import client_tls
 
@@ -53,6 +54,11 @@ class UpstreamConnection:
         except (OSError, Malformed) as error:
             raise UpstreamError(str(error)) from None
         return frame
+
+    def finish(self) -> None:
+        """Says DISCONNECT: the broker closes, and ``receive`` raises once all that it had sent is read."""
+        with contextlib.suppress(OSError):
+            self.socket.sendall(Disconnect().encode(Version.V311))
 
     def close(self) -> None:
         """A greenlet that waits for this socket gets an error. Twice is fine."""

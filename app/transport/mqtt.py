@@ -126,7 +126,7 @@ class MqttClient:
         if self._greenlet is None:
             return
         self._stopping = True
-        self._loop.stop()
+        self._loop.stop(self._topics)
         self._greenlet.join(seconds if self.is_connected else 0)
         self._greenlet.kill()
         self._greenlet = None

@@ -13,6 +13,7 @@ import struct
 import termios
 import time
 from collections import deque
+from collections.abc import Sequence
 
 import gevent
 from gevent.event import Event
@@ -39,11 +40,13 @@ class GreenletLoop:
         self._outbox: deque[tuple[str, bytes]] = deque()
         self._outbox_size = outbox_size
         self._wake = Event()
-        self._stopping = False
+        self._leaving: list[str] | None = None
+        self._has_left = False
         self.dropped = 0
         self.sent = 0
         # With a callback here paho leaves writing to its owner, instead of writing inside publish().
         client.on_socket_register_write = lambda *_: None
+        client.on_unsubscribe = self._left
 
     def post(self, topic: str, payload: bytes) -> None:
         """Queues a message (QoS 0); never blocks. The oldest one makes room when the queue is full."""
@@ -53,9 +56,14 @@ class GreenletLoop:
         self._outbox.append((topic, payload))
         self._wake.set()
 
-    def stop(self) -> None:
-        """Makes `run` send what is queued, disconnect and return; for good."""
-        self._stopping = True
+    def stop(self, topics: Sequence[str] = ()) -> None:
+        """Makes `run` send what is queued, unsubscribe from ``topics`` if any, disconnect and return; for good.
+
+        The broker handles packets in order: once it has confirmed the end of the subscription, all that was sent before has been
+        handed on to the devices.
+        """
+        self._leaving = list(topics)
+        self._has_left = not topics
         self._wake.set()
 
     def run(self) -> None:
@@ -71,10 +79,14 @@ class GreenletLoop:
                 self._wake.clear()
                 more = self._read()
                 self._write()
-                if self._stopping and not self._client.want_write():
-                    self._client.disconnect()
-                    self._client.loop_write()
-                    return
+                if self._leaving is not None and not self._client.want_write():
+                    if self._has_left:
+                        self._client.disconnect()
+                        self._client.loop_write()
+                        return
+                    if self._leaving:
+                        self._client.unsubscribe(self._leaving)
+                        self._leaving = []
                 if time.monotonic() >= next_misc:
                     next_misc = time.monotonic() + MISC_SECONDS
                     self._client.loop_misc()
@@ -90,6 +102,9 @@ class GreenletLoop:
         finally:
             readable.close()
             writable.close()
+
+    def _left(self, *_: object) -> None:
+        self._has_left = True
 
     def _read(self) -> bool:
         """Handles what has arrived, up to a fair share; True when there is more."""
