@@ -6,7 +6,7 @@ this server does not know are named in a warning and otherwise left alone.
 
 Environment: ``XIAOZHI_UDP__LISTEN_PORT=9000`` sets ``udp.listen_port``; ``XIAOZHI_CONFIG`` names the file and
 ``XIAOZHI_STATE_DIR`` the state directory; ``PORT`` and ``DATABASE_URL``, as hosting platforms set them, are ``websocket.port``
-and ``database.url``.
+and ``database.url``; ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` are ``voice.openai``.
 """
 
 from __future__ import annotations
@@ -185,10 +185,82 @@ class Sessions(Section):
 
 
 class Dialogue(Section):
-    agent: Literal["echo"] = "echo"
+    agent: Literal["assistant", "echo"] = "assistant"
+    """Who answers; ``echo`` plays back what it hears, and needs nothing else."""
     silence_ms: int = Field(default=700, ge=100, le=10_000)
     """So much silence ends an utterance in the modes ``auto`` and ``realtime``."""
     longest_utterance_ms: int = Field(default=30_000, ge=1_000, le=300_000)
+    patience_seconds: float = Field(default=15.0, ge=2, le=3600)
+    """How long a device may listen and hear no speech. The second time in a row the session is ended politely."""
+    wake_words: tuple[str, ...] = ("你好小智", "小智", "小智小智", "嗨小智", "hi xiaozhi", "hi lexin", "hi esp", "jarvis", "alexa", "xiaozhi")
+    """Texts of ``listen detect`` that are greeted; anything else in it is answered as if it had been said."""
+    greeting: str = AUTO
+    """What is said to a wake word; ``auto``: a few words in the device's language; empty: nothing, the device just listens."""
+
+
+class OpenAi(Section):
+    """An account at OpenAI, or any server that speaks its API. ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` are read as well."""
+
+    api_key: str = Field(default="", repr=False)
+    base_url: str = ""
+    """Such as ``http://192.168.1.9:11434/v1``; empty: OpenAI's own."""
+
+    @property
+    def is_configured(self) -> bool:
+        return bool(self.api_key or self.base_url)
+
+
+class VoiceStage(Section):
+    """One of the three stages. Keys that are not written here are its providers' own: ``voice.asr.wyoming.host``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+
+    provider: str = AUTO
+    """``auto``: openai where there is an account, else what works offline."""
+    timeout_seconds: float = Field(default=15.0, gt=0, le=300)
+    """How long it may be silent: before its answer, and in between."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The providers' own keys, by provider."""
+        return dict(self.model_extra or {})
+
+
+class Llm(VoiceStage):
+    prompt: Annotated[str, Field(max_length=20_000)] = ""
+    """Who the assistant is; empty: a voice assistant. A device's own prompt goes over it."""
+    history_messages: int = Field(default=20, ge=0, le=1000)
+    """How much of a device's conversation the mind is told again, and what is kept across restarts."""
+
+
+class Tts(VoiceStage):
+    cache_megabytes: int = Field(default=200, ge=0, le=100_000)
+    """Encoded sentences kept on disk; 0: none."""
+
+
+class Vision(Section):
+    """The device's camera: a model of the OpenAI kind looks at its picture."""
+
+    enable: bool = False
+    model: str = "gpt-4o-mini"
+    api_key: str = Field(default="", repr=False)
+    base_url: str = ""
+    """Both empty: the account of ``voice.openai``."""
+    timeout_seconds: float = Field(default=30.0, gt=0, le=300)
+
+
+class Voice(Section):
+    """Who recognizes, thinks and speaks (docs/providers.md)."""
+
+    language: Annotated[str, Field(pattern=r"^(auto|[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*)$")] = AUTO
+    """A BCP 47 tag; ``auto``: what the device's OTA request said, else English."""
+    timezone: str = ""
+    """Such as ``Europe/Berlin``, for the time that is told; empty: this machine's."""
+    openai: OpenAi = OpenAi()
+    asr: VoiceStage = VoiceStage()
+    llm: Llm = Llm()
+    tts: Tts = Tts()
+    vision: Vision = Vision()
 
 
 class Log(Section):
@@ -216,6 +288,7 @@ class Settings(BaseSettings):
     database: Database = Database()
     sessions: Sessions = Sessions()
     dialogue: Dialogue = Dialogue()
+    voice: Voice = Voice()
     log: Log = Log()
 
     @classmethod
@@ -254,6 +327,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     section = document.get("database", {})
     if platform_database and "XIAOZHI_DATABASE__URL" not in environment and isinstance(section, dict):
         document["database"] = {**section, "url": platform_database}
+    _take_openai_account(document, environment)
     try:
         settings = Settings(**document)
     except ValidationError as error:
@@ -262,6 +336,18 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
         raise SettingsError(f"environment: {error}.") from None
     _check(settings, path)
     return settings
+
+
+def _take_openai_account(document: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """OPENAI_API_KEY and OPENAI_BASE_URL, as every program reads them, stand in for what the file leaves empty."""
+    voice = document.get("voice", {})
+    account = voice.get("openai", {}) if isinstance(voice, dict) else None
+    if not isinstance(account, dict):
+        return
+    named = {"api_key": environment.get("OPENAI_API_KEY", ""), "base_url": environment.get("OPENAI_BASE_URL", "")}
+    taken = {key: value for key, value in named.items() if value and not account.get(key)}
+    if taken:
+        document["voice"] = {**voice, "openai": {**account, **taken}}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,99 @@
+"""What recognizers, minds and synthesizers have in common: their options, how one is chosen, and how they fail.
+
+A provider is one file with one class and one line in the table of its room (docs/providers.md). The class has an ``Options`` model
+for the keys under ``voice.<stage>.<provider>`` and is made with ``Provider(options, workshop)``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.settings import AUTO, OpenAi, SettingsError, VoiceStage
+
+log = logging.getLogger(__name__)
+
+
+class ProviderFault(Exception):
+    """A provider did not do its work. The text is one sentence for the log and the device's screen: what happened, and what to
+    do. It never holds a key, a token, or what a person said."""
+
+
+class Options(BaseModel):
+    """A provider's own keys. An unknown one is refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every provider may use. ``timeout_seconds``: how long the stage may take to answer, or to go on answering."""
+
+    openai: OpenAi
+    state_dir: Path
+    timeout_seconds: float
+
+
+class Provider(Protocol):
+    """What all providers share; what they do is in the protocol of their room."""
+
+    Options: ClassVar[type[Options]]
+
+    def close(self) -> None:
+        """Gives up connections and processes; twice is fine."""
+        ...
+
+
+P = TypeVar("P", bound=Provider)
+
+
+def choose(
+    stage: str,
+    section: VoiceStage,
+    table: Mapping[str, type[P]],
+    workshop: Workshop,
+    *,
+    by_default: str,
+    at_worst: str,
+) -> P:
+    """The provider that ``voice.<stage>`` asks for.
+
+    ``auto`` is ``openai`` where there is an account for it, else ``by_default``, and ``at_worst`` with a warning where that cannot
+    run on this machine. Raises SettingsError with a sentence that names the setting.
+    """
+    wanted = section.provider
+    if wanted != AUTO:
+        return _make(stage, wanted, section, table, workshop)
+    if workshop.openai.is_configured and "openai" in table:
+        return _make(stage, "openai", section, table, workshop)
+    try:
+        return _make(stage, by_default, section, table, workshop)
+    except SettingsError as fault:
+        log.warning("voice.%s: %s goes on with %s", stage, fault, at_worst)
+        return _make(stage, at_worst, section, table, workshop)
+
+
+def _make(stage: str, name: str, section: VoiceStage, table: Mapping[str, type[P]], workshop: Workshop) -> P:
+    place = f"voice.{stage}"
+    if name not in table:
+        raise SettingsError(f"{place}.provider: {name!r} is none of {', '.join((AUTO, *table))}.")
+    for key in section.options:
+        if key not in table:
+            raise SettingsError(f"{place}.{key}: there is no such key and no such provider; it knows {', '.join(table)}.")
+    made = table[name]
+    try:
+        options = made.Options.model_validate(section.options.get(name, {}))
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentences(f"{place}.{name}", error))) from None
+    make: Any = made
+    provider: P = make(options, workshop)
+    return provider
+
+
+def _sentences(place: str, error: ValidationError) -> list[str]:
+    return [".".join((place, *map(str, fault["loc"]))) + f": {fault['msg']}." for fault in error.errors()]
