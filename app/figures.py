@@ -74,6 +74,24 @@ class WebSocketFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationFigures:
+    """What was said and heard."""
+
+    utterances: int = 0
+    """Turns of a device that were given to the recognizer."""
+    unheard: int = 0
+    """Turns in which nothing was said."""
+    replies: int = 0
+    """Replies and announcements that began to be spoken."""
+    barge_ins: int = 0
+    """Replies that the person broke off."""
+    farewells: int = 0
+    """Sessions that ended with a last word."""
+    faults: Mapping[str, int] = field(default_factory=dict)
+    """Failures of providers by stage: ``asr``, ``llm``, ``tts``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Everything `/metrics` shows."""
 
@@ -108,6 +126,7 @@ class Figures:
     mqtt_sent: int = 0
     mqtt_outbox_dropped: int = 0
     mqtt_malformed: int = 0
+    conversations: ConversationFigures = ConversationFigures()
     websocket: WebSocketFigures = WebSocketFigures()
     devices: DeviceFigures = DeviceFigures()
     broker: BrokerFigures | None = None

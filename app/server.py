@@ -6,6 +6,7 @@ import gc
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask
 
@@ -14,17 +15,23 @@ from app.broker.rundir import mosquitto_socket
 from app.devices.activation import Activations
 from app.devices.database import BadDatabaseUrl, Database, read_url
 from app.devices.firmware import FirmwareShelf
+from app.devices.history import HistoryStore
 from app.devices.known import KnownDevices
 from app.devices.reached import MAX_DEVICES, ReachedAddresses
 from app.devices.store import DeviceStore
 from app.figures import Figures, Histogram
 from app.journal import Journal
+from app.mcp.client import ToolBox
+from app.mcp.discovery import Vision
 from app.node_lock import NodeLock
-from app.protocol.messages import Goodbye
+from app.protocol.messages import Goodbye, Mcp
 from app.protocol.topics import PUBLISH_TOPIC
 from app.secrets import Secrets
+from app.session.idle_tools import IdleTools
+from app.session.presence import MAX_DEVICES as MOST_PRESENT
+from app.session.presence import MqttPresence
+from app.session.reach import Reach
 from app.session.registry import Registry
-from app.session.session import Session
 from app.session.state import TRANSITIONS, State
 from app.settings import AUTO, Settings, SettingsError
 from app.timers import Timers
@@ -34,15 +41,15 @@ from app.transport.mqtt import MqttClient
 from app.transport.renaming import RenamingWatch
 from app.transport.udp import UdpServer, address_of_this_machine
 from app.transport.websocket import NO_NOTE, WebSocketTransport
-from app.voice.agents.echo import EchoAgent
-from app.voice.conversation import SpokenConversation, Studio
-from app.voice.playback import LATE_BUCKETS_MS, PlaybackFigures
+from app.voice.conversations import Conversations
+from app.voice.memory import Memory
+from app.voice.playback import LATE_BUCKETS_MS
+from app.voice.vision import VisionModel
 from app.web import create_web
+from app.web.node import Look
+from app.web.vision_offer import VisionOffer
 
 log = logging.getLogger(__name__)
-
-AGENTS = {"echo": EchoAgent}
-"""By the name that ``dialogue.agent`` gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,7 @@ class Node:
         self._journals = [
             Journal(settings.state_dir / "reached.jsonl", MAX_DEVICES),
             Journal(settings.state_dir / "sessions.jsonl", settings.sessions.max),
+            Journal(settings.state_dir / "topics.jsonl", MOST_PRESENT),
         ]
         self.reached = ReachedAddresses(self._journals[0])
         self._database = _database(settings)
@@ -76,12 +84,18 @@ class Node:
         self.activations = Activations(self._database, settings.auth.code_minutes, self.device_store.now)
         self.firmware = FirmwareShelf(settings.state_dir / "firmware")
         self._timers = Timers()
-        self._playback = PlaybackFigures()
-        self._studio = Studio(settings.dialogue, AGENTS[settings.dialogue.agent](), self._timers, self._playback)
-        self._registry = Registry(settings.sessions, self._timers, self._journals[1], self._converse, self.devices.refusal)
+        self.memory = Memory(HistoryStore(self._database), self.devices.readiness, settings.voice.llm.history_messages)
+        self._vision_offer = VisionOffer(settings, secrets.signature_key, self.reached)
+        self._eyes = VisionModel(settings.voice.vision, settings.voice.openai) if settings.voice.vision.enable else None
+        self._conversations = Conversations(settings, self._timers, self.memory, self._vision_for)
+        self._registry = Registry(
+            settings.sessions, self._timers, self._journals[1], self._conversations.converse, self.devices.refusal
+        )
         self._udp = UdpServer(settings.udp)
         self._mqtt = MqttClient(settings, secrets, mosquitto_socket(settings.state_dir), self._receive)
-        self._broker = BrokerWatch(self.reached.mqtt)
+        self._presence = MqttPresence(self._journals[2], lambda: self._mqtt.connects)
+        self._broker = BrokerWatch(self.reached.mqtt, presence=self._presence)
+        self._idle_tools = IdleTools(self._tools_outside, self._timers)
         self._hybrid = HybridTransport(
             self._mqtt,
             self._udp,
@@ -89,7 +103,10 @@ class Node:
             host_for=self._udp_host_for,
             udp_port=lambda: settings.udp_external_port,
             timers=self._timers,
+            presence=self._presence,
+            idle_tools=self._idle_tools,
         )
+        self.reach = Reach(self._registry, self._hybrid, self._idle_tools, self._mqtt.readiness)
         self._renaming = RenamingWatch(self._mqtt.where)
         self.websocket = WebSocketTransport(self._registry, self._timers, settings.websocket.max_connections)
         self._running = False
@@ -101,6 +118,7 @@ class Node:
         self._running = True
         _calm_the_collector()
         self.devices.start()
+        self.memory.start()
         self._timers.start()
         self._registry.start()
         self._udp.start()
@@ -118,12 +136,22 @@ class Node:
         self._mqtt.stop()
         self._udp.stop()
         self._timers.stop()
+        self._idle_tools.close()
+        self._conversations.stop()
+        self.memory.stop()
+        if self._eyes is not None:
+            self._eyes.close()
         self.devices.stop()
         self._database.close()
         for journal in self._journals:
             journal.close()
         self._lock.release()
         log.info("the server has stopped")
+
+    @property
+    def vision(self) -> Look | None:
+        """Looks at the pictures of devices; None where no model is configured."""
+        return None if self._eyes is None else self._eyes.look
 
     def parts(self) -> Sequence[Part]:
         """What has to be ready for a device to be served."""
@@ -134,7 +162,7 @@ class Node:
 
     def figures(self) -> Figures:
         """What has been counted up to now."""
-        udp, playback, mqtt, registry = self._udp.figures, self._playback, self._mqtt, self._registry
+        udp, playback, mqtt, registry = self._udp.figures, self._conversations.playback, self._mqtt, self._registry
         endings = {event.value: 0 for (_, event), after in TRANSITIONS.items() if after is State.ENDED}
         verdicts = ("accepted", "malformed", "unknown_ssrc", "replayed", "implausible", "held")
         return Figures(
@@ -154,6 +182,7 @@ class Node:
             playback_frames=playback.frames,
             playback_late_ms=Histogram(LATE_BUCKETS_MS, tuple(playback.late_counts), playback.late_sum_ms),
             playback_aborted=playback.aborted,
+            conversations=self._conversations.figures.count(),
             mqtt_connected=mqtt.is_connected,
             mqtt_reconnects=mqtt.reconnects,
             mqtt_received=mqtt.received,
@@ -165,8 +194,16 @@ class Node:
             broker=self._broker.figures(),
         )
 
-    def _converse(self, session: Session) -> SpokenConversation:
-        return SpokenConversation(session, self._studio)
+    def _vision_for(self, device_id: str) -> Vision | None:
+        return None if self._eyes is None else self._vision_offer.for_device(device_id)
+
+    def _tools_outside(self, device_id: str) -> ToolBox:
+        """The tools of a device that is in no session."""
+
+        def send(payload: dict[str, Any]) -> None:
+            self._hybrid.send_to(device_id, Mcp(payload=payload))
+
+        return self._conversations.tool_box(device_id, send)
 
     def _receive(self, topic: str, payload: bytes) -> None:
         if topic == PUBLISH_TOPIC:

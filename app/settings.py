@@ -192,7 +192,18 @@ class Dialogue(Section):
     longest_utterance_ms: int = Field(default=30_000, ge=1_000, le=300_000)
     patience_seconds: float = Field(default=15.0, ge=2, le=3600)
     """How long a device may listen and hear no speech. The second time in a row the session is ended politely."""
-    wake_words: tuple[str, ...] = ("你好小智", "小智", "小智小智", "嗨小智", "hi xiaozhi", "hi lexin", "hi esp", "jarvis", "alexa", "xiaozhi")
+    wake_words: tuple[str, ...] = (
+        "你好小智",
+        "小智",
+        "小智小智",
+        "嗨小智",
+        "hi xiaozhi",
+        "hi lexin",
+        "hi esp",
+        "jarvis",
+        "alexa",
+        "xiaozhi",
+    )
     """Texts of ``listen detect`` that are greeted; anything else in it is answered as if it had been said."""
     greeting: str = AUTO
     """What is said to a wake word; ``auto``: a few words in the device's language; empty: nothing, the device just listens."""
@@ -242,6 +253,8 @@ class Vision(Section):
     """The device's camera: a model of the OpenAI kind looks at its picture."""
 
     enable: bool = False
+    url: AutoHost = AUTO
+    """Where devices are told to send pictures, ``https://…/xiaozhi/vision``; ``auto``: where each of them reached this server."""
     model: str = "gpt-4o-mini"
     api_key: str = Field(default="", repr=False)
     base_url: str = ""

@@ -25,6 +25,7 @@ from app.transport.audio_leg import AudioLeg
 from app.transport.udp import MAX_DATAGRAM, UdpServer
 from app.voice.agents.echo import EchoAgent
 from app.voice.conversation import SpokenConversation, Studio
+from app.voice.figures import VoiceFigures
 from app.voice.endpointing import Endpointer
 from app.voice.playback import PlaybackFigures
 from app.voice.utterance import UtteranceBuilder
@@ -193,8 +194,8 @@ def _session(mode: str | None) -> Session:
     if mode is None:
         session.begin(still)
         return session
-    studio = Studio(Dialogue(longest_utterance_ms=300_000), EchoAgent(), Timers(), PlaybackFigures())
-    conversation = SpokenConversation(session, studio)
+    studio = Studio(Dialogue(longest_utterance_ms=300_000), Timers(), PlaybackFigures(), VoiceFigures())
+    conversation = SpokenConversation(session, studio, EchoAgent())
     session.begin(conversation)
     conversation.on_listen(Listen(state="start", mode="auto"))
     return session

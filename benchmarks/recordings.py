@@ -44,8 +44,10 @@ def _made_up() -> list[bytes]:
 
 
 def _checked(packets: list[bytes]) -> list[bytes]:
-    listening = Listening(FRAME_MS, 700, TURN_PACKETS * FRAME_MS, 2_000, finds_end=True)
+    def over() -> None:
+        raise ValueError(f"the loop's speech ends at packet {listening.packets_heard}; it is meant to go on")
+
+    listening = Listening(FRAME_MS, 700, TURN_PACKETS * FRAME_MS, 2_000, finds_end=True, on_end=over)
     for sequence, packet in enumerate(repeated(packets, TURN_PACKETS - 1), 1):
-        if listening.hear(sequence, packet):
-            raise ValueError(f"the loop's speech ends at packet {sequence}; it is meant to go on")
+        listening.hear(sequence, packet)
     return packets

@@ -24,10 +24,12 @@ class Scale:
     quiet_hellos: int
     idle_connections: int
     anatomy_packets: int
+    conversations: int
+    conversation_turns: int
 
 
 FULL = Scale(
-    limit_seconds=240,
+    limit_seconds=300,
     uplink_sessions=100,
     paced_rates=(8_000, 20_000),
     paced_packets=200_000,
@@ -42,10 +44,12 @@ FULL = Scale(
     quiet_hellos=200,
     idle_connections=2_000,
     anatomy_packets=20_000,
+    conversations=50,
+    conversation_turns=5,
 )
 
 QUICK = Scale(
-    limit_seconds=60,
+    limit_seconds=90,
     uplink_sessions=50,
     paced_rates=(20_000,),
     paced_packets=30_000,
@@ -60,6 +64,8 @@ QUICK = Scale(
     quiet_hellos=30,
     idle_connections=200,
     anatomy_packets=5_000,
+    conversations=20,
+    conversation_turns=1,
 )
 
 TINY = Scale(
@@ -78,5 +84,7 @@ TINY = Scale(
     quiet_hellos=10,
     idle_connections=20,
     anatomy_packets=1_000,
+    conversations=4,
+    conversation_turns=1,
 )
 """For the smoke test: every path once, no figure worth reading."""

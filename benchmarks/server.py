@@ -83,8 +83,13 @@ class BenchServer:
     def _start(self) -> None:
         directory = Path(self._directory.name)
         (directory / "config.json").write_text("{}")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("XIAOZHI_") and name != "PORT"}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("XIAOZHI_") and name not in ("PORT", "OPENAI_API_KEY", "OPENAI_BASE_URL")
+        }
         environment |= {
+            "XIAOZHI_DIALOGUE__AGENT": "echo",
             "XIAOZHI_CONFIG": str(directory / "config.json"),
             "XIAOZHI_STATE_DIR": str(directory / "state"),
             "XIAOZHI_WEBSOCKET__HOST": HOST,

@@ -39,3 +39,18 @@ def test_the_benchmark_of_websockets_hears_every_frame(tmp_path: Path) -> None:
     rows = {row["key"]: row["value"] for section in json.loads(written.read_text())["sections"] for row in section["rows"]}
     assert rows["websocket_frames"] == 10 * 20
     assert rows["websocket_wrong"] == 0
+
+
+def test_the_benchmark_of_conversations_has_every_question_answered(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--tiny", "--only", "conversations", "--results", str(tmp_path)],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    (written,) = tmp_path.glob("*.json")
+    rows = {row["key"]: row["value"] for section in json.loads(written.read_text())["sections"] for row in section["rows"]}
+    assert rows["conversations_answered"] == 4

@@ -58,3 +58,12 @@ def test_the_device_heard_of_least_recently_is_forgotten_first(path: Path) -> No
 def test_a_foreign_value_in_the_file_is_no_address(path: Path) -> None:
     path.write_text(f'["{A}","x"]\n')
     assert ReachedAddresses(Journal(path, 10)).address_for(A) is None
+
+
+def test_where_a_device_reached_the_web_is_kept_beside_the_others(path: Path) -> None:
+    reached = ReachedAddresses(Journal(path, 10))
+    assert reached.origin_for(A) is None
+    reached.ota(A, "voice.local")
+    reached.web(A, "https://voice.local:8443")
+    again = ReachedAddresses(Journal(path, 10))
+    assert (again.origin_for(A), again.address_for(A)) == ("https://voice.local:8443", "voice.local")

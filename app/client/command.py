@@ -84,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         reply = _go(device, packets, arguments)
         summary = reply.summary() if reply else {"audio": "not tested: give a recording with --say"}
-        printer(Event("summary", time.monotonic(), {"legs": _legs(device, reply), **summary}))
+        called: dict[str, object] = {"tools_called": [call.name for call in device.tools.calls]} if device.tools.calls else {}
+        printer(Event("summary", time.monotonic(), {"legs": _legs(device, reply), **summary, **called}))
         if reply is not None and arguments.save is not None:
             save(reply, arguments.save)
     except LegFailed as failure:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import gevent
 from gevent.event import AsyncResult
+from gevent.pool import Group
 
 from app.client.audio_path import AudioPath
 from app.client.change import Change
@@ -48,7 +50,7 @@ class Conversation:
     """A device as far as its session goes. `app.client.device.Device` adds how it gets one.
 
     ``state``, ``mode``, ``session_id``, ``channel`` (None without a session), ``reply`` (the one that is heard, or the last) may
-    be read; ``change`` tells of every change of them but ``reply``'s frames.
+    be read, ``tools`` be changed; ``change`` tells of every change of them but ``reply``'s frames.
     """
 
     def __init__(
@@ -78,7 +80,8 @@ class Conversation:
         self._channel_seconds = channel_seconds
         self._last_received = 0.0
         self._watch: gevent.Greenlet | None = None
-        self._tools = Tools(identity.board, identity.version)
+        self.tools = Tools(identity.board, identity.version)
+        self._at_work = Group()
 
     # What a person does with it
 
@@ -208,9 +211,18 @@ class Conversation:
         self._drop_channel()
 
     def _on_mcp(self, message: Mcp) -> None:
-        self.emit("mcp", method=str(message.payload.get("method", "")))
-        response = self._tools.answer(message.payload) if self.features.mcp else None
-        if response is not None:
+        payload = message.payload
+        params = payload.get("params")
+        called = {"tool": params.get("name"), "arguments": params.get("arguments")} if isinstance(params, dict) else {}
+        method = str(payload.get("method", ""))
+        self.emit("mcp", method=method, **(called if method == "tools/call" else {}))
+        if self.features.mcp:
+            self._at_work.spawn(self._answer_mcp, payload)
+
+    def _answer_mcp(self, payload: Mapping[str, Any]) -> None:
+        """Beside everything else, as tools of firmware run: a photo, and a tool made slow, take their time."""
+        for seconds, response in self.tools.answers(payload):
+            gevent.sleep(seconds)
             self._send(Mcp(session_id=self.session_id, payload=response))
 
     def _on_packet(self, arrival: float, packet: AudioPacket, payload: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, String, Table, false
+from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, String, Table, Text, false
 
 METADATA = MetaData()
 
@@ -36,10 +36,22 @@ DEVICES = Table(
     Column("name", String(64), nullable=False, server_default=""),
     Column("serial", String(64), nullable=False, server_default=""),
     Column("changed_at", BigInteger, nullable=False, server_default="0"),
+    Column("prompt", Text, nullable=False, server_default=""),
     Index("devices_changed_at", "changed_at"),
     Index("devices_last_seen", "last_seen"),
 )
-"""``changed_at``: when an operator last changed something, so that other processes can find out."""
+"""``changed_at``: when an operator last changed something, so that other processes can find out. ``prompt``: who the assistant is
+on this device; empty: who it is on all of them."""
+
+HISTORIES = Table(
+    "histories",
+    METADATA,
+    Column("device_id", String(17), primary_key=True),
+    Column("messages", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("histories_updated_at", "updated_at"),
+)
+"""``messages``: JSON, which app/voice/history.py writes and reads."""
 
 ACTIVATIONS = Table(
     "activations",
@@ -108,3 +120,14 @@ class Device:
     transport: Transport
     name: str
     serial: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a conversation needs to know of its device. ``messages``: JSON, empty for none."""
+
+    name: str = ""
+    language: str = ""
+    prompt: str = ""
+    messages: str = ""

@@ -8,7 +8,8 @@ MAX_DEVICES = 100_000
 
 
 class ReachedAddresses:
-    """By device id: the host its last OTA request named, and the local address its MQTT connection came in on.
+    """By device id: the host its last OTA request named, the local address its MQTT connection came in on, and where its last
+    request over HTTP reached us.
 
     Kept in ``journal``, so that a restarted worker still knows them; its bound is that of the journal (MAX_DEVICES is meant), and
     over it the device that was heard of least recently is forgotten.
@@ -37,6 +38,14 @@ class ReachedAddresses:
     def mqtt(self, device_id: str, host: str) -> None:
         """The device's MQTT connection came in on the local address ``host``."""
         self._put(device_id, "mqtt", host)
+
+    def web(self, device_id: str, origin: str) -> None:
+        """A request of the device came in at ``origin``: scheme, host and port as it spelled them, like ``https://voice.local``."""
+        self._put(device_id, "web", origin)
+
+    def origin_for(self, device_id: str) -> str | None:
+        """Where the device reaches our HTTP routes, as `web` was told; else None."""
+        return self._known(device_id).get("web")
 
     def address_for(self, device_id: str) -> str | None:
         """Where the device reached us: by OTA, else by MQTT, else None."""

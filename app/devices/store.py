@@ -97,7 +97,7 @@ class DeviceStore:
         return self._database.write(work, 30.0)
 
     def change(self, device_id: str, **values: str | bool) -> Device | None:
-        """Sets ``name``, ``transport`` or ``active`` of a device; returns it, or None when it was never seen."""
+        """Sets ``name``, ``prompt``, ``transport`` or ``active`` of a device; returns it, or None when it was never seen."""
         statement = update(DEVICES).where(DEVICES.c.device_id == device_id).values(changed_at=self.now(), **values)
 
         def work(connection: Connection) -> Device | None:

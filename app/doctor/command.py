@@ -12,7 +12,7 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 from app.doctor import addresses, machine
-from app.doctor.finding import Finding, State, fault
+from app.doctor.finding import Finding, State, fault, ok
 from app.doctor.walk import IDENTITY, Walk
 from app.doctor.web import OtaVisit, certificate, host_and_port, readiness, readiness_findings
 from app.protocol.malformed import Malformed
@@ -50,6 +50,7 @@ def examine(url: str | None, cafile: Path | None, seconds: float) -> Iterator[Fi
     yield from machine.state_directory(settings)
     yield machine.clock()
     yield machine.receive_buffer(settings)
+    yield from _voice(settings, seconds)
     local = addresses.local_urls(settings.websocket, PATH)
     runs_here = readiness(local[0], None, seconds) is not None if local else False
     yield from machine.ports(settings, runs_here)
@@ -63,6 +64,15 @@ def examine(url: str | None, cafile: Path | None, seconds: float) -> Iterator[Fi
         return
     if url is None:
         yield from _other_addresses(settings, local, seconds)
+
+
+def _voice(settings: Settings, seconds: float) -> Iterator[Finding]:
+    if settings.dialogue.agent == "echo":
+        yield ok("voice", "The echo answers (dialogue.agent), so no recognizer, mind or voice is used.")
+        return
+    from app.doctor import voice  # with all providers, which take their time to import
+
+    yield from voice.findings(settings.voice, settings.state_dir, seconds)
 
 
 def _network(settings: Settings, url: str, cafile: Path | None, seconds: float) -> Iterator[Finding]:

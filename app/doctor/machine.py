@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
 import socket
 import stat
@@ -13,37 +12,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.doctor.finding import Finding, fault, ok, warning
+from app.doctor.kept import kept_warnings
 from app.settings import TOP, Settings, SettingsError, load
 from app.transport.udp import SO_RCVBUFFORCE
 
 GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-class _Kept(logging.Handler):
-    """Keeps the warnings that loading the configuration makes."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.words: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.words.append(record.getMessage())
-
-
 def configuration() -> tuple[Settings | None, list[Finding]]:
     """The settings, None when they cannot be used, and what there is to say of them."""
-    kept = _Kept()
-    logger = logging.getLogger("app.settings")
-    propagates, logger.propagate = logger.propagate, False
-    logger.addHandler(kept)
-    try:
-        settings = load()
-    except SettingsError as error:
-        return None, [fault("configuration", line) for line in str(error).splitlines()]
-    finally:
-        logger.removeHandler(kept)
-        logger.propagate = propagates
-    findings = [warning("configuration", f"{words}.") for words in kept.words]
+    with kept_warnings("app.settings") as kept:
+        try:
+            settings = load()
+        except SettingsError as error:
+            return None, [fault("configuration", line) for line in str(error).splitlines()]
+    findings = [warning("configuration", f"{words}.") for words in kept]
     return settings, [*findings, ok("configuration", "The configuration can be read.")]
 
 

@@ -24,7 +24,10 @@ MAC = "02:00:00:d0:c0:01"
 """The same at every visit, so that the server remembers one device and not hundreds: locally administered."""
 IDENTITY = Identity(MAC, str(uuid.uuid5(uuid.NAMESPACE_DNS, "doctor.xiaozhi")), board="doctor")
 PACKETS = [b"\x58"] * 5
-"""What a device's microphone sends in silence: Opus packets of 60 ms without content (PROTOCOL.md 6)."""
+"""What a device's microphone sends in silence: Opus packets of 60 ms without content (PROTOCOL.md 6). Whoever answers in a
+session answers them with sound, if only to say that nothing was heard; and none goes by UDP before a packet has come."""
+REPLY_SECONDS = 20.0
+"""A voice that has to be fetched from far away may take so long."""
 
 
 class Walk:
@@ -79,7 +82,7 @@ class Walk:
     def _talk(self, device: Device, channel: AudioPath) -> Iterator[Finding]:
         where, leg = channel.where, channel.leg
         try:
-            say(device, PACKETS, "manual", self._seconds)
+            say(device, PACKETS, "manual", max(self._seconds, REPLY_SECONDS))
         except LegFailed as failure:
             if failure.leg is not Leg.REPLY or channel.last_accepted or leg is not Leg.UDP:
                 raise

@@ -46,10 +46,11 @@ def _opuslib() -> ModuleType:
 
 
 class Encoder:
-    """The device's microphone encoder: application AUDIO, VBR, DTX, bitrate auto (PROTOCOL.md 6).
+    """The device's microphone encoder, unless told otherwise: application AUDIO, VBR, DTX, bitrate auto (PROTOCOL.md 6).
 
-    ``sample_rate``: Hz, one of 8000, 12000, 16000, 24000, 48000; ``frame_duration_ms``: 10, 20, 40 or 60. Raises OpusMissing,
-    or ValueError for parameters that libopus does not know.
+    ``sample_rate``: Hz, one of 8000, 12000, 16000, 24000, 48000; ``frame_duration_ms``: 10, 20, 40, 60, or made of
+    several frames 80, 100, 120; ``bitrate``: bit/s, None for auto. Raises OpusMissing, or ValueError for parameters that libopus
+    does not know.
     """
 
     def __init__(
@@ -59,12 +60,17 @@ class Encoder:
         frame_duration_ms: int = MICROPHONE_FRAME_DURATION_MS,
         complexity: int = 0,
         dtx: bool = True,
+        *,
+        bitrate: int | None = None,
     ) -> None:
         opuslib = _opuslib()
         self._error = opuslib.OpusError
         try:
             self._encoder = opuslib.Encoder(sample_rate, channels, opuslib.APPLICATION_AUDIO)
-            for setting, value in (("set_complexity", complexity), ("set_vbr", 1), ("set_dtx", int(dtx))):
+            wanted = [("set_complexity", complexity), ("set_vbr", 1), ("set_dtx", int(dtx))]
+            if bitrate is not None:
+                wanted.append(("set_bitrate", bitrate))
+            for setting, value in wanted:
                 opuslib.api.encoder.encoder_ctl(self._encoder.encoder_state, getattr(opuslib.api.ctl, setting), value)
         except self._error:
             raise ValueError(

@@ -1,7 +1,8 @@
-"""What an Opus packet says of itself, without decoding: its TOC byte and its framing (RFC 6716, 3)."""
+"""What an Opus packet says of itself, without decoding: its TOC byte and its framing; and how frames are framed (RFC 6716, 3)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -61,11 +62,49 @@ def duration_us(packet: bytes) -> int:
         if len(packet) - 1 > MAX_FRAME:
             raise Malformed(f"an Opus frame of {len(packet) - 1} bytes; {MAX_FRAME} at most")
         return described.frame_us
-    if described.code == 1:
-        return _two_equal_frames(packet, described)
-    if described.code == 2:
-        return _two_frames(packet, described)
-    return _many_frames(packet, described)
+    return len(_frame_lengths(packet, described)[0]) * described.frame_us
+
+
+def frames_of(packet: bytes) -> list[bytes]:
+    """The packet's frames, without its padding; an empty one was not sent (DTX). Raises Malformed as `duration_us` does."""
+    described = toc(packet)
+    if described.code == 0:
+        duration_us(packet)
+        return [packet[1:]]
+    lengths, offset = _frame_lengths(packet, described)
+    frames = []
+    for length in lengths:
+        frames.append(packet[offset : offset + length])
+        offset += length
+    return frames
+
+
+def packet_of(frames: Sequence[bytes], configuration: int) -> bytes:
+    """The shortest packet of those frames, of which each has 1,275 bytes at most and all together last 120 ms at most.
+
+    ``configuration``: a TOC byte whose upper six bits, configuration and stereo, are those of all frames; its code is ignored.
+    """
+    toc_byte = configuration & 0xFC
+    lengths = [len(frame) for frame in frames]
+    is_constant = lengths.count(lengths[0]) == len(lengths)
+    if len(frames) == 1:
+        header = bytes((toc_byte,))
+    elif len(frames) == 2:
+        header = bytes((toc_byte | 1,)) if is_constant else bytes((toc_byte | 2,)) + _length_bytes(lengths[0])
+    elif is_constant:
+        header = bytes((toc_byte | 3, len(frames)))
+    else:
+        header = bytes((toc_byte | 3, 0x80 | len(frames))) + b"".join(map(_length_bytes, lengths[:-1]))
+    return header + b"".join(frames)
+
+
+def silent_packet(configuration: int, duration_ms: int) -> bytes:
+    """A packet of that configuration and about that duration whose frames were not sent: a decoder conceals them.
+
+    It stands in for a lost packet where time must go on. ``configuration``: as in `packet_of`.
+    """
+    count = duration_ms * 1000 // TOCS[configuration].frame_us
+    return packet_of([b""] * max(1, count), configuration)
 
 
 def is_plausible(packet: bytes, duration_ms: int) -> bool:
@@ -76,42 +115,58 @@ def is_plausible(packet: bytes, duration_ms: int) -> bool:
         return False
 
 
-def _two_equal_frames(packet: bytes, described: Toc) -> int:
+def _frame_lengths(packet: bytes, described: Toc) -> tuple[list[int], int]:
+    """The lengths of the frames of a packet of code 1, 2 or 3, and the offset of the first frame."""
+    if described.code == 1:
+        return _two_equal_frames(packet)
+    if described.code == 2:
+        return _two_frames(packet)
+    return _many_frames(packet, described)
+
+
+def _two_equal_frames(packet: bytes) -> tuple[list[int], int]:
     body = len(packet) - 1
     if body % 2 or body // 2 > MAX_FRAME:
         raise Malformed(f"two equal Opus frames do not fill {body} bytes")
-    return 2 * described.frame_us
+    return [body // 2] * 2, 1
 
 
-def _two_frames(packet: bytes, described: Toc) -> int:
+def _two_frames(packet: bytes) -> tuple[list[int], int]:
     first, offset = _frame_length(packet, 1)
     if offset + first > len(packet) or len(packet) - offset - first > MAX_FRAME:
         raise Malformed("an Opus packet of two frames whose first length is wrong")
-    return 2 * described.frame_us
+    return [first, len(packet) - offset - first], offset
 
 
-def _many_frames(packet: bytes, described: Toc) -> int:
+def _many_frames(packet: bytes, described: Toc) -> tuple[list[int], int]:
     if len(packet) < 2:
         raise Malformed("an Opus packet without its frame count")
     flags = packet[1]
     count = flags & 0x3F
-    duration = count * described.frame_us
-    if not count or duration > MAX_DURATION_US:
+    if not count or count * described.frame_us > MAX_DURATION_US:
         raise Malformed(f"an Opus packet of {count} frames of {described.frame_us} µs")
     offset, padding = (2, 0) if not flags & 0x40 else _padding(packet)
     if not flags & 0x80:
         body = len(packet) - offset - padding
         if body < 0 or body % count or body // count > MAX_FRAME:
             raise Malformed(f"{count} equal Opus frames do not fill {body} bytes")
-        return duration
-    total = 0
+        return [body // count] * count, offset
+    lengths = []
     for _ in range(count - 1):
         length, offset = _frame_length(packet, offset)
-        total += length
-    last = len(packet) - offset - padding - total
+        lengths.append(length)
+    last = len(packet) - offset - padding - sum(lengths)
     if not 0 <= last <= MAX_FRAME:
         raise Malformed("an Opus packet whose frame lengths do not add up")
-    return duration
+    return [*lengths, last], offset
+
+
+def _length_bytes(length: int) -> bytes:
+    """A length as RFC 6716, 3.2.1 writes it."""
+    if length < 252:
+        return bytes((length,))
+    first = 252 + (length & 3)
+    return bytes((first, (length - first) >> 2))
 
 
 def _frame_length(packet: bytes, offset: int) -> tuple[int, int]:

@@ -1,6 +1,8 @@
 """The encoder's own speech decision, read from a SILK packet without decoding (RFC 6716, 4.2.3; PROTOCOL.md 6).
 
-A SILK frame begins with plain flags, not entropy-coded history: one voice-activity bit per 20 ms, then one LBRR bit (mono).
+A SILK frame begins with plain flags, not entropy-coded history: one voice-activity bit per 20 ms, then one LBRR bit (mono). The
+type of the first frame (4.2.7.3) is the first symbol that is range-coded; it can be read off the eight bits behind them, since
+all bits before it are of probability 1/2.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ _BY_TOC: tuple[tuple[int, tuple[tuple[bool, ...], ...]] | None, ...] = tuple(
     else None
     for described in TOCS
 )
+_VOICED_FROM = 24 + 74
+"""Of the 256 shares of an active frame's type, the first are those of the two unvoiced types (RFC 6716, table 9)."""
 
 
 def speech_flags(packet: bytes) -> tuple[bool, ...] | None:
@@ -29,3 +33,20 @@ def speech_flags(packet: bytes) -> tuple[bool, ...] | None:
         return None
     count, flags = known
     return flags[packet[1]] if len(packet) > 1 else flags[0][:count]
+
+
+def is_voiced(packet: bytes) -> bool | None:
+    """Whether the packet's first 20 ms are voiced, as the encoder's search for a pitch decided: speech is, mere noise is not.
+
+    None: the packet does not tell (see `speech_flags`; or it repeats an earlier one, LBRR, in front).
+    """
+    known = _BY_TOC[packet[0]]
+    if known is None:
+        return None
+    if len(packet) < 3 or not packet[1] & 0x80:
+        return False
+    count = known[0]
+    bits = packet[1] << 8 | packet[2]
+    if bits >> 15 - count & 1:
+        return None
+    return (bits >> 7 - count & 0xFF) >= _VOICED_FROM

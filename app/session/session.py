@@ -8,11 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.protocol.messages import Abort, AudioParams, Features, FromDevice, Goodbye, Listen, Mcp
+from app.protocol.messages import Abort, AudioParams, Features, FromDevice, Goodbye, Listen, Mcp, Message
 from app.session.channel import Channel
+from app.session.device_tools import DeviceTools
 from app.session.state import TELLS_THE_DEVICE, TRANSITIONS, Event, State
 
 log = logging.getLogger(__name__)
+
+
+class NotPossible(Exception):
+    """What an operator asks of a device cannot be done now. The text is the sentence that says why."""
 
 
 class Conversation(Protocol):
@@ -31,6 +36,15 @@ class Conversation(Protocol):
     @property
     def is_speaking(self) -> bool:
         """Whether a reply is being played: the device need not be heard of meanwhile."""
+        ...
+
+    @property
+    def tools(self) -> DeviceTools | None:
+        """The device's tools; None when it has none."""
+        ...
+
+    def speak(self, text: str) -> str:
+        """Says ``text`` now (``speaking``), or when the present turn is over (``queued``). Raises NotPossible."""
         ...
 
     def close(self) -> None:
@@ -84,6 +98,23 @@ class Session:
     @property
     def is_speaking(self) -> bool:
         return self._conversation is not None and self._conversation.is_speaking
+
+    @property
+    def tools(self) -> DeviceTools | None:
+        """The device's tools; None when it has none, or the session is over."""
+        return None if self._conversation is None else self._conversation.tools
+
+    def speak(self, text: str) -> str:
+        """Says ``text`` now (``speaking``), or when the present turn is over (``queued``). Raises NotPossible."""
+        if self._conversation is None:
+            raise NotPossible("The device's session has just ended: try again.")
+        return self._conversation.speak(text)
+
+    def tell(self, message: Message) -> None:
+        """Sends the device a message of this session. Raises NotPossible when the session is over."""
+        if self.state is State.ENDED:
+            raise NotPossible("The device's session has just ended: try again.")
+        self.channel.send_json(message.model_copy(update={"session_id": self.id}))
 
     def receive_audio(self, sequence: int, packet: bytes) -> None:
         """One Opus packet of the device, accepted by the transport."""

@@ -26,6 +26,8 @@ class Event(Enum):
     """The device said it."""
     REPLACED = "replaced"
     """The device said hello again."""
+    FAREWELL = "farewell"
+    """The conversation has come to its end."""
     IDLE = "idle"
     LOST = "lost"
     """The connection that carried it is gone."""
@@ -39,10 +41,10 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     **{
         (state, ending): State.ENDED
         for state in (State.OPENED, State.STREAMING)
-        for ending in (Event.GOODBYE, Event.REPLACED, Event.IDLE, Event.LOST, Event.FAULT, Event.SHUTDOWN)
+        for ending in (Event.GOODBYE, Event.REPLACED, Event.FAREWELL, Event.IDLE, Event.LOST, Event.FAULT, Event.SHUTDOWN)
     },
 }
 
-TELLS_THE_DEVICE = frozenset({Event.IDLE, Event.FAULT, Event.SHUTDOWN})
+TELLS_THE_DEVICE = frozenset({Event.FAREWELL, Event.IDLE, Event.FAULT, Event.SHUTDOWN})
 """Endings that the device does not know of yet. Not REPLACED: a device that still waits for the answer to its new hello
 would take the old session's goodbye for its own."""

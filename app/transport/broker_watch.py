@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from app.figures import BrokerFigures
 from app.protocol.topics import BROKER_STATUS_TOPIC, LIFECYCLE_TOPIC
+from app.session.presence import MqttPresence
 
 STALE_SECONDS = 15.0
 """The broker process speaks every 5 s."""
@@ -30,19 +31,28 @@ class BrokerStatus(BaseModel):
 
 
 class Lifecycle(BaseModel):
-    """A device came or went. ``server_host``: the local address its connection came in on."""
+    """A device came or went at ``ts`` (ms since the epoch). ``server_host``: the local address its connection came in on."""
 
     device_id: Annotated[str, Field(max_length=64)]
     state: str
+    client_id: Annotated[str, Field(max_length=256)] = ""
+    ts: int = 0
     server_host: Annotated[str, Field(max_length=64)] = ""
 
 
 class BrokerWatch:
-    """``on_online(device_id, server_host)`` is called for every device that connects to the built-in broker."""
+    """``on_online(device_id, server_host)`` is called for every device that connects to the built-in broker; ``presence`` is told
+    who comes and goes."""
 
-    def __init__(self, on_online: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        on_online: Callable[[str, str], None],
+        clock: Callable[[], float] = time.monotonic,
+        presence: MqttPresence | None = None,
+    ) -> None:
         self._on_online = on_online
         self._clock = clock
+        self._presence = presence
         self._status: BrokerStatus | None = None
         self._heard_at = 0.0
         self._process_restarts = 0
@@ -92,7 +102,12 @@ class BrokerWatch:
             self._process_restarts += 1
         self._status = status
         self._heard_at = self._clock()
+        if self._presence is not None:
+            self._presence.broker_started(status.started_at / 1000)
 
     def _lifecycle(self, message: Lifecycle) -> None:
+        if self._presence is not None and message.state in ("online", "offline"):
+            online = message.state == "online"
+            self._presence.announced(message.device_id, message.client_id, online=online, at=message.ts / 1000)
         if message.state == "online" and message.server_host:
             self._on_online(message.device_id, message.server_host)

@@ -18,6 +18,7 @@ from app.protocol.messages import (
     Goodbye,
     Hello,
     Iot,
+    Mcp,
     Message,
     ServerHello,
     UdpAddress,
@@ -25,6 +26,8 @@ from app.protocol.messages import (
     from_device,
 )
 from app.protocol.topics import Sender, sender_of
+from app.session.idle_tools import IdleTools
+from app.session.presence import Connected, MqttPresence, Presence
 from app.session.registry import Refused, Registry
 from app.session.session import Session, Terms
 from app.session.state import Event
@@ -115,6 +118,7 @@ class HybridTransport:
     """Takes what devices publish, answers their hellos, and hands the rest to their sessions.
 
     ``host_for(device_id)``: the address at which that device is to send its audio; ``udp_port`` the port it is told.
+    ``presence`` is told who spoke, and ``idle_tools`` gets what devices without a session say of their tools.
     ``hellos`` counts hellos by result, ``malformed`` messages that could not be read.
     """
 
@@ -127,10 +131,14 @@ class HybridTransport:
         host_for: Callable[[str], str],
         udp_port: Callable[[], int],
         timers: Timers,
+        presence: MqttPresence | None = None,
+        idle_tools: IdleTools | None = None,
     ) -> None:
         self._mqtt = mqtt
         self._udp = udp
         self._registry = registry
+        self._presence = presence
+        self._idle_tools = idle_tools
         self._host_for = host_for
         self._udp_port = udp_port
         self._complaints = Throttle(per_second=1 / 60, burst=3, clock=timers.clock)
@@ -144,6 +152,8 @@ class HybridTransport:
         except Malformed as error:
             self._complain(topic, str(error))
             return
+        if self._presence is not None:
+            self._presence.spoke(sender)
         try:
             message = from_device(payload)
         except Malformed as error:
@@ -159,6 +169,17 @@ class HybridTransport:
         else:
             self._pass_on(sender, message)
 
+    def presence_of(self, device_id: str) -> Presence:
+        """What is known of the device's MQTT connection."""
+        return Presence() if self._presence is None else self._presence.of(device_id)
+
+    def send_to(self, device_id: str, message: Message) -> Presence:
+        """Sends to a device that is in no session, unless it is known not to be connected or its topic is not known."""
+        presence = self.presence_of(device_id)
+        if presence.topic is not None and presence.connected is not Connected.NO:
+            self._mqtt.publish(presence.topic, message.encode())
+        return presence
+
     def _complain(self, who: str, what: str) -> None:
         self.malformed += 1
         if self._complaints.allows(who):
@@ -169,9 +190,14 @@ class HybridTransport:
         session = self._registry.of_id(message.session_id) if message.session_id else self._registry.of_device(sender.device_id)
         if session is not None and session.device_id == sender.device_id:
             session.receive(message)
+        elif isinstance(message, Mcp) and self._answers_outside(sender.device_id, message):
+            pass  # firmware names its last session in it, which is long over
         elif not isinstance(message, Goodbye):
             # The device is in a session that we no longer have: it starts afresh instead of waiting.
             self._mqtt.publish(sender.reply_topic, Goodbye(session_id=message.session_id).encode())
+
+    def _answers_outside(self, device_id: str, message: Mcp) -> bool:
+        return self._idle_tools is not None and self._idle_tools.receive(device_id, message.payload)
 
     def _hello(self, sender: Sender, hello: Hello) -> None:
         try:
@@ -186,6 +212,8 @@ class HybridTransport:
             self._refuse(sender, Refused("failed", "The server could not open a session; its log says why."))
         else:
             self.hellos["accepted"] += 1
+            if self._idle_tools is not None:
+                self._idle_tools.drop(sender.device_id)
 
     def _refuse(self, sender: Sender, refusal: Refused) -> None:
         """A hello is never met with silence: the device shows why there is no session."""

@@ -15,7 +15,7 @@ the device has played what it had.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from gevent.event import Event
 
@@ -27,8 +27,8 @@ HEAD_START_MS = 180
 PLAYOUT_MARGIN_MS = 100
 SEAL_AHEAD = 4
 """Frames encrypted in one call. After an abort so many sequence numbers at most are never sent."""
-MAX_QUEUED_MS = 60_000
-"""How much a reply may have waiting; then `Playback.feed` makes its caller wait."""
+MAX_QUEUED_MS = 10_000
+"""How much a reply may have waiting; then `Playback.feed` makes its caller wait: what is never heard need not be made."""
 
 LATE_BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
@@ -73,6 +73,9 @@ class Playback:
         self._max_queued = MAX_QUEUED_MS // frame_duration_ms
         self._waiting: deque[bytes] = deque()
         self._sealed: deque[bytes] = deque()
+        self._marks: deque[tuple[int, Callable[[], None]]] = deque()
+        self._fed = 0
+        self._played_before = 0  # frames up to the last stall
         self._room = Event()
         self._room.set()
         self._timer: Timer | None = None
@@ -82,8 +85,13 @@ class Playback:
         self._complete = False
         self.is_over = False
 
-    def feed(self, packets: Sequence[bytes]) -> None:
-        """Adds Opus packets, each of the frame duration. Waits while a minute of audio is queued; ignores them when over."""
+    def mark(self, reached: Callable[[], None]) -> None:
+        """``reached`` is called when the frame that is fed next leaves, or the reply ends without one; never after an abort."""
+        if not self.is_over:
+            self._marks.append((self._fed, reached))
+
+    def feed(self, packets: Iterable[bytes]) -> None:
+        """Adds Opus packets, each of the frame duration. Waits while ten seconds of audio are queued; ignores them when over."""
         for packet in packets:
             if len(self._waiting) >= self._max_queued:
                 self._room.clear()
@@ -91,6 +99,7 @@ class Playback:
             if self.is_over:
                 return
             self._waiting.append(packet)
+            self._fed += 1
             if self._timer is None:
                 self._go_on()
 
@@ -108,6 +117,14 @@ class Playback:
         self._end()
 
     @property
+    def played(self) -> int:
+        """Frames of which the device has played something by now."""
+        if not self._sent:
+            return self._played_before
+        passed = int((self._timers.clock() - self._epoch) / self._duration) + 1
+        return self._played_before + min(self._sent, passed)
+
+    @property
     def _played_at(self) -> float:
         """When the device has played all it was sent."""
         return self._epoch + self._sent * self._duration
@@ -121,6 +138,7 @@ class Playback:
             if self._sent:
                 self._figures.stalls += 1
             self._epoch = due = max(now, self._earliest)
+            self._played_before += self._sent
             self._sent = 0
         self._schedule(due)
 
@@ -139,6 +157,10 @@ class Playback:
         if sealed is None:
             self.abort()
             return
+        if self._marks and self._marks[0][0] <= self._played_before + self._sent:
+            self._pass_marks(self._played_before + self._sent)
+            if self.is_over:
+                return
         self._channel.send_audio(sealed)
         self._figures.sent((now - due) * 1000)
         self._sent += 1
@@ -155,7 +177,14 @@ class Playback:
             self._sealed.extend(self._channel.seal_audio(batch))
         return self._sealed.popleft() if self._sealed else None
 
+    def _pass_marks(self, frame: int) -> None:
+        while self._marks and self._marks[0][0] <= frame:
+            self._marks.popleft()[1]()
+
     def _await_end(self) -> None:
+        self._pass_marks(self._fed)
+        if self.is_over:
+            return
         end = self._played_at + PLAYOUT_MARGIN_MS / 1000 if self._sent else self._timers.clock()
         self._timer = self._timers.at(end, self._report)
 
@@ -170,4 +199,5 @@ class Playback:
             self._timer = None
         self._waiting.clear()
         self._sealed.clear()
+        self._marks.clear()
         self._room.set()

@@ -1,6 +1,6 @@
 """What recognizers, minds and synthesizers have in common: their options, how one is chosen, and how they fail.
 
-A provider is one file with one class and one line in the table of its room (docs/providers.md). The class has an ``Options`` model
+A provider is one file with one class and one line in the table of its room (docs/providers.md). The class has a model ``Options``
 for the keys under ``voice.<stage>.<provider>`` and is made with ``Provider(options, workshop)``.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -32,17 +33,21 @@ class Options(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What every provider may use. ``timeout_seconds``: how long the stage may take to answer, or to go on answering."""
+    """What every provider may use. ``timeout_seconds``: how long the stage may take to answer, or to go on answering; ``zone``: the
+    time zone of the time that is told; None: this machine's.
+    """
 
     openai: OpenAi
     state_dir: Path
     timeout_seconds: float
+    zone: tzinfo | None = None
 
 
 class Provider(Protocol):
     """What all providers share; what they do is in the protocol of their room."""
 
-    Options: ClassVar[type[Options]]
+    Options: ClassVar[Any]
+    """A subclass of `Options`; mypy has no read-only class variables, so no type fits every provider's own."""
 
     def close(self) -> None:
         """Gives up connections and processes; twice is fine."""
@@ -63,8 +68,8 @@ def choose(
 ) -> P:
     """The provider that ``voice.<stage>`` asks for.
 
-    ``auto`` is ``openai`` where there is an account for it, else ``by_default``, and ``at_worst`` with a warning where that cannot
-    run on this machine. Raises SettingsError with a sentence that names the setting.
+    ``auto`` is ``openai`` where there is an account for it, else ``by_default``, and ``at_worst`` with a warning where that
+    cannot run on this machine. Raises SettingsError with a sentence that names the setting.
     """
     wanted = section.provider
     if wanted != AUTO:

@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+MAX_MARKED = 50
+"""So many lost packets of one gap have a place in the utterance; a device that counts on by thousands makes it no longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """``packets``: Opus, each of ``frame_duration_ms``; ``lost``: how many between the first and the last never came."""
+    """``frames``: Opus packets, each of ``frame_duration_ms``, None in the place of one that never came.
 
-    packets: tuple[bytes, ...]
+    ``lost``: how many between the first and the last never came; no more than 50 of one gap, and no more than as many again as
+    there are packets, are marked in ``frames``.
+    """
+
+    frames: tuple[bytes | None, ...]
     frame_duration_ms: int
     lost: int = 0
 
     @property
+    def packets(self) -> tuple[bytes, ...]:
+        """Those that came."""
+        return tuple(frame for frame in self.frames if frame is not None)
+
+    @property
     def duration_ms(self) -> int:
-        return len(self.packets) * self.frame_duration_ms
+        """From the beginning of the first to the end of the last, with the lost ones that are marked."""
+        return len(self.frames) * self.frame_duration_ms
 
 
 class UtteranceBuilder:
@@ -41,6 +54,11 @@ class UtteranceBuilder:
             self._newest = sequence
         self._packets.append((sequence, packet))
 
+    @property
+    def packets(self) -> list[tuple[int, bytes]]:
+        """What has come so far, with the sequences."""
+        return list(self._packets)
+
     def keep_last(self, count: int) -> None:
         """Forgets the packets further back: silence before the first word."""
         while len(self._packets) > count:
@@ -49,5 +67,17 @@ class UtteranceBuilder:
     def build(self) -> Utterance:
         """The utterance so far, late packets put in their place."""
         packets = list(self._packets) if self._is_ordered else sorted(self._packets)
-        lost = packets[-1][0] - packets[0][0] + 1 - len(packets) if packets else 0
-        return Utterance(tuple(packet for _, packet in packets), self._frame_duration_ms, lost)
+        frames: list[bytes | None] = []
+        lost = 0
+        markable = max(MAX_MARKED, len(packets))
+        expected = packets[0][0] if packets else 0
+        for sequence, packet in packets:
+            if sequence > expected:
+                gap = sequence - expected
+                lost += gap
+                marked = min(gap, MAX_MARKED, markable)
+                markable -= marked
+                frames += [None] * marked
+            frames.append(packet)
+            expected = sequence + 1
+        return Utterance(tuple(frames), self._frame_duration_ms, lost)

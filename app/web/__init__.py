@@ -1,11 +1,26 @@
-"""The HTTP routes of a node: OTA, health, metrics."""
+"""The HTTP routes of a node: OTA, health, metrics, the API for operators."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from app.web import activate, api_devices, body, errors, firmware, health, metrics, mqtt_auth, ota, websocket
+from app.web import (
+    activate,
+    api_devices,
+    api_reach,
+    body,
+    errors,
+    firmware,
+    health,
+    metrics,
+    mqtt_auth,
+    openapi,
+    ota,
+    vision,
+    websocket,
+)
 from app.web.node import Node
+from app.web.operators import Operators
 
 
 def create_web(node: Node) -> Flask:
@@ -19,9 +34,13 @@ def create_web(node: Node) -> Flask:
     app.register_blueprint(ota.blueprint(node))
     app.register_blueprint(activate.blueprint(node))
     app.register_blueprint(firmware.blueprint(node))
-    app.register_blueprint(api_devices.blueprint(node))
+    operators = Operators(node)
+    app.register_blueprint(api_devices.blueprint(node, operators))
+    app.register_blueprint(api_reach.blueprint(node, operators))
+    app.register_blueprint(openapi.blueprint())
     app.register_blueprint(health.blueprint(node))
     app.register_blueprint(metrics.blueprint(node))
     app.register_blueprint(mqtt_auth.blueprint(node))
+    app.register_blueprint(vision.blueprint(node))
     app.register_blueprint(websocket.blueprint(node))
     return app

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -14,42 +13,23 @@ from app.devices.models import Device, Standing, Transport
 from app.protocol import topics
 from app.protocol.malformed import Malformed
 from app.web import body
-from app.web.caller import CallerReader
-from app.web.errors import TryLater, error_response
+from app.web.errors import error_response, later_response
 from app.web.node import Node
-from app.web.wrong_tries import WrongTries
+from app.web.operators import Operators
 
 PATH = "/api/v1"
 MAX_PAGE = 1000
+MAX_PROMPT = 20_000
 _CODE = re.compile(r"[0-9]{6}")
 _NUMBER = re.compile(r"[0-9]{1,4}")
 
 
 class DevicesApi:
-    """Every request brings the bearer token; wrong tokens and codes are counted by address."""
+    """The devices as they are remembered, and what operators decide about them."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, operators: Operators) -> None:
         self._node = node
-        self._token = node.secrets.api_token.encode()
-        self._callers = CallerReader(node.settings.websocket.trusted_proxies)
-        self._wrong = WrongTries()
-
-    def check(self) -> Response | None:
-        """Refuses who brings no token or the wrong one."""
-        address = self._callers.read(request.environ).address
-        wait = self._wrong.wait(address)
-        if wait:
-            response = error_response(429, "too many wrong tries from this address: wait before the next")
-            response.headers["Retry-After"] = str(wait)
-            return response
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._token and hmac.compare_digest(token.strip().encode(), self._token):
-            return None
-        if token:
-            self._wrong.add(address)
-        response = error_response(401, "send the header Authorization: Bearer <api_token of secrets.json in the state directory>")
-        response.headers["WWW-Authenticate"] = "Bearer"
-        return response
+        self._operators = operators
 
     def list(self) -> Response:
         """A page of devices, in the order of their ids."""
@@ -66,12 +46,20 @@ class DevicesApi:
         return _json(as_document(_found(self._node.device_store.get(topics.device_id(device_id)))))
 
     def patch(self, device_id: str) -> Response:
-        """Changes ``name``, ``transport``, ``active``."""
+        """Changes ``name``, ``prompt``, ``transport``, ``active``."""
         device_id = topics.device_id(device_id)
         values = _changes(body.json_object(request))
         device = _found(self._node.device_store.change(device_id, **values))
         self._node.devices.decided(device_id, Standing(device.active, device.transport))
+        self._node.memory.reread(device_id)
         return _json(as_document(device))
+
+    def forget(self, device_id: str) -> Response:
+        """Forgets what was said with the device."""
+        device_id = topics.device_id(device_id)
+        if not self._node.memory.forget(device_id):
+            _found(self._node.device_store.get(device_id))
+        return Response(status=204)
 
     def activate(self) -> Response:
         """Binds the device that shows the code."""
@@ -80,7 +68,7 @@ class DevicesApi:
             raise Malformed('"code" has to be a text of the six digits that the device shows, like {"code":"738133"}')
         bound = self._node.activations.bind(code)
         if bound is None:
-            self._wrong.add(self._callers.read(request.environ).address)
+            self._operators.was_wrong()
             return error_response(404, "no device waits with this code: it may have expired; restart the device to see another")
         if bound.proven:
             standing = self._node.devices.peek(bound.device_id)
@@ -96,16 +84,17 @@ class DevicesApi:
         return _json({"serial": serial})
 
 
-def blueprint(node: Node) -> Blueprint:
+def blueprint(node: Node, operators: Operators) -> Blueprint:
     """The routes."""
     routes = Blueprint("api_devices", __name__, url_prefix=PATH)
-    api = DevicesApi(node)
-    routes.before_request(api.check)
+    api = DevicesApi(node, operators)
+    routes.before_request(operators.check)
     routes.register_error_handler(DatabaseUnavailable, _unavailable)
     for rule, method, handler in (
         ("/devices", "GET", api.list),
         ("/devices/<device_id>", "GET", api.get),
         ("/devices/<device_id>", "PATCH", api.patch),
+        ("/devices/<device_id>/history", "DELETE", api.forget),
         ("/activations", "POST", api.activate),
         ("/serials/<serial>", "PUT", api.register),
     ):
@@ -127,6 +116,7 @@ def as_document(device: Device) -> dict[str, Any]:
         "group": device.group_name,
         "client_id": device.client_id,
         "serial": device.serial,
+        "prompt": device.prompt,
         "reached": device.reached,
         "first_seen": _iso(device.first_seen),
         "last_seen": _iso(device.last_seen),
@@ -134,17 +124,24 @@ def as_document(device: Device) -> dict[str, Any]:
 
 
 def _changes(document: dict[str, Any]) -> dict[str, str | bool]:
-    unknown = document.keys() - {"name", "transport", "active"}
+    unknown = document.keys() - {"name", "prompt", "transport", "active"}
     if unknown or not document:
-        raise Malformed('expected an object with one or more of "name", "transport" and "active"')
-    name, transport, active = (document.get(key) for key in ("name", "transport", "active"))
+        raise Malformed('expected an object with one or more of "name", "prompt", "transport" and "active"')
+    name, prompt, transport, active = (document.get(key) for key in ("name", "prompt", "transport", "active"))
     if "name" in document and not (isinstance(name, str) and len(name) <= 64 and name.isprintable()):
         raise Malformed('"name" has to be a text of at most 64 characters')
+    if "prompt" in document and not (isinstance(prompt, str) and len(prompt) <= MAX_PROMPT and _can_be_kept(prompt)):
+        raise Malformed(f'"prompt" has to be a text of at most {MAX_PROMPT} characters, without NUL')
     if "transport" in document and transport not in [one.value for one in Transport]:
         raise Malformed('"transport" has to be one of "auto", "udp", "websocket"')
     if "active" in document and not isinstance(active, bool):
         raise Malformed('"active" has to be true or false')
     return document
+
+
+def _can_be_kept(text: str) -> bool:
+    """PostgreSQL takes neither NUL nor half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _found(device: Device | None) -> Device:
@@ -162,4 +159,4 @@ def _iso(milliseconds: int) -> str:
 
 
 def _unavailable(_fault: Exception) -> Response:
-    raise TryLater("the database does not answer now: try again soon", 10)
+    return later_response("the database does not answer now: try again soon", 10)

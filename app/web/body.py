@@ -1,4 +1,4 @@
-"""The body of a request as a JSON object, read without trusting the client to send it whole, soon, or at all."""
+"""The body of a request, mostly a JSON object, read without trusting the client to send it whole, soon, or at all."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from app.protocol.malformed import Malformed
 MAX_BYTES = 64 * 1024
 SECONDS = 10.0
 """How long a body may take to arrive."""
+PIECE = 16 * 1024
+"""Of a body, read in one go."""
 BROKEN_OFF = "the body ends early, or its chunks are damaged"
 
 
 def json_object(request: Request) -> dict[str, Any]:
     """The object in the body; empty for an empty body. Raises Malformed, or aborts with 408 or 413."""
-    body = _read(request)
+    body = read(request)
     if not body.strip():
         return {}
     try:
@@ -32,22 +34,27 @@ def json_object(request: Request) -> dict[str, Any]:
     return document
 
 
-def _read(request: Request) -> bytes:
+def read(request: Request, max_bytes: int = MAX_BYTES, seconds: float = SECONDS) -> bytes:
+    """The body; others get their turn while a long one is read. Raises Malformed, or aborts with 408 or 413."""
     if not request.content_length and "HTTP_TRANSFER_ENCODING" not in request.environ:
         return b""
     # One byte more than allowed: of a chunked body that reaches the limit, what lies beyond is cut off without an error.
-    request.max_content_length = MAX_BYTES + 1
-    patience = gevent.Timeout(SECONDS)
+    request.max_content_length = max_bytes + 1
+    patience = gevent.Timeout(seconds)
+    pieces = []
     with patience:
         try:
-            body = request.get_data(cache=False)
+            while piece := request.stream.read(PIECE):
+                pieces.append(piece)
+                gevent.sleep(0)
         except gevent.Timeout as timeout:
             if timeout is not patience:
                 raise
-            abort(408, f"the body did not arrive within {SECONDS:.0f} s")
+            abort(408, f"the body did not arrive within {seconds:.0f} s")
         except (OSError, ParseException, ClientDisconnected):
             raise Malformed(BROKEN_OFF) from None
-    if len(body) > MAX_BYTES:
+    body = b"".join(pieces)
+    if len(body) > max_bytes:
         abort(413)
     if len(body) < (request.content_length or 0):
         raise Malformed(BROKEN_OFF)

@@ -42,6 +42,11 @@ class Caller:
         """Whether the client is on this machine or in a private network."""
         return is_near(self.address)
 
+    @property
+    def origin(self) -> str:
+        """Our address as the client sees it, up to the path: ``https://voice.example.org``."""
+        return f"{'https' if self.secure else 'http'}://{self.reached}"
+
 
 class CallerReader:
     """Finds the caller of a request; believes the ``X-Forwarded-`` headers of the ``trusted`` networks only."""

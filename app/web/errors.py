@@ -32,6 +32,13 @@ def error_response(status: int, sentence: str) -> Response:
     return Response(json.dumps({"error": sentence}), status, mimetype="application/json")
 
 
+def later_response(sentence: str, seconds: int) -> Response:
+    """What `TryLater` becomes; for error handlers, which cannot raise it."""
+    response = error_response(503, sentence)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
 def install(app: Flask) -> None:
     """Makes every error of ``app`` answer as this page says."""
     app.register_error_handler(Malformed, _malformed)
@@ -45,9 +52,7 @@ def _malformed(fault: Malformed) -> Response:
 
 
 def _try_later(reason: TryLater) -> Response:
-    response = error_response(503, str(reason))
-    response.headers["Retry-After"] = str(reason.seconds)
-    return response
+    return later_response(str(reason), reason.seconds)
 
 
 def _http(error: HTTPException) -> Response:

@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from app.devices.reached import ReachedAddresses
-from app.figures import BrokerFigures, DeviceFigures, Figures, Histogram, WebSocketFigures
+from app.figures import BrokerFigures, ConversationFigures, DeviceFigures, Figures, Histogram, WebSocketFigures
 from app.web.node import Node
 
 PREFIX = "xiaozhi_"
@@ -29,6 +29,7 @@ class NodeCollector(Collector):
         yield from _sessions(figures)
         yield from _udp(figures)
         yield from _playback(figures)
+        yield from _conversations(figures.conversations)
         yield from _mqtt(figures)
         yield from _websocket(figures.websocket)
         yield from _reached(self._node.reached)
@@ -70,6 +71,15 @@ def _udp(figures: Figures) -> Iterator[Metric]:
     yield _counter("udp_roamed", "Times that a device's new address was believed.", figures.udp_roamed)
     yield _counter("udp_kernel_drops", "Datagrams that the kernel dropped because our buffer was full.", figures.udp_kernel_drops)
     yield _gauge("udp_receive_buffer_bytes", "Receive buffer that the kernel granted.", figures.udp_receive_buffer_bytes)
+
+
+def _conversations(figures: ConversationFigures) -> Iterator[Metric]:
+    yield _counter("utterances", "Turns of devices that were given to the recognizer.", figures.utterances)
+    yield _counter("utterances_unheard", "Turns of devices in which nothing was said.", figures.unheard)
+    yield _counter("replies", "Replies and announcements that began to be spoken.", figures.replies)
+    yield _counter("barge_ins", "Replies that the person broke off.", figures.barge_ins)
+    yield _counter("farewells", "Sessions that ended with a last word.", figures.farewells)
+    yield _counters("provider_faults", "Failures of recognizer, mind and voice, by stage.", "stage", figures.faults)
 
 
 def _playback(figures: Figures) -> Iterator[Metric]:

@@ -14,6 +14,7 @@ from app.devices.store import DeviceStore
 from app.figures import Figures
 from app.secrets import Secrets
 from app.session.caller import WebSocketCaller
+from app.session.reach import Reach
 from app.settings import Settings
 
 
@@ -44,6 +45,29 @@ class WebSocketDoor(Protocol):
         ...
 
 
+class Look(Protocol):
+    """A model that sees."""
+
+    def __call__(self, jpeg: bytes, question: str, /) -> str:
+        """What it says to the question, which may be empty, about the picture (JPEG, PNG or WebP).
+
+        Blocks its greenlet. Raises ProviderFault.
+        """
+        ...
+
+
+class Memories(Protocol):
+    """What is remembered of the conversations with each device."""
+
+    def reread(self, device_id: str) -> None:
+        """An operator changed the device's name or prompt."""
+        ...
+
+    def forget(self, device_id: str) -> bool:
+        """Nothing was ever said with this device; False when nothing was. Raises DatabaseUnavailable."""
+        ...
+
+
 class Node(Protocol):
     """One node, as far as the web is concerned."""
 
@@ -63,6 +87,9 @@ class Node(Protocol):
     def device_store(self) -> DeviceStore: ...
 
     @property
+    def memory(self) -> Memories: ...
+
+    @property
     def activations(self) -> Activations: ...
 
     @property
@@ -70,6 +97,14 @@ class Node(Protocol):
 
     @property
     def websocket(self) -> WebSocketDoor: ...
+
+    @property
+    def reach(self) -> Reach: ...
+
+    @property
+    def vision(self) -> Look | None:
+        """None where no model is configured to look at pictures."""
+        ...
 
     def parts(self) -> Sequence[Part]:
         """What has to be ready for a device to be served."""

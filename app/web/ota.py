@@ -45,6 +45,7 @@ class Ota:
         device = identity.read(request)
         seen = self._see(device, caller, body.json_object(request))
         self._reached.ota(device.device_id, caller.reached.host)
+        self._reached.web(device.device_id, caller.origin)
         self._devices.seen(seen)
         standing = self._admission.standing_of(device.device_id)
         answer = self.answer(caller, seen)
@@ -94,7 +95,7 @@ class Ota:
         image = self._firmware.newest_for(seen.board, seen.device_id, seen.version)
         if image is None:
             return {"version": seen.version, "url": ""}
-        url = f"{'https' if caller.secure else 'http'}://{caller.reached}{firmware.PATH}{image.path}"
+        url = f"{caller.origin}{firmware.PATH}{image.path}"
         return {"version": image.version, "url": url} | ({"force": 1} if image.plan.force else {})
 
     def _see(self, device: Identity, caller: Caller, info: dict[str, Any]) -> Sighting:
@@ -121,6 +122,6 @@ def blueprint(node: Node, clock: Callable[[], float] = time.time) -> Blueprint:
 
 
 def _page(caller: Caller) -> Response:
-    url = f"{'https' if caller.secure else 'http'}://{caller.reached}{PATH}"
+    url = f"{caller.origin}{PATH}"
     text = f"This OTA address of a xiaozhi voice server works.\n\nEnter it in the device as its OTA URL:\n\n    {url}\n"
     return Response(text, mimetype="text/plain")

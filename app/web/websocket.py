@@ -72,9 +72,8 @@ class Door:
         try:
             accept = _handshake(request)
             device = identity.read(request)
-            caller = WebSocketCaller(
-                device.device_id, _version(request), str(self._callers.read(request.environ).address), gateway
-            )
+            sender = self._callers.read(request.environ)
+            caller = WebSocketCaller(device.device_id, _version(request), str(sender.address), gateway)
         except NotAnUpgrade as fault:
             refused["malformed"] += 1
             response = error_response(426, str(fault))
@@ -93,6 +92,8 @@ class Door:
         if reason is not None:
             refused[reason] += 1
             return error_response(503, _SENTENCES[reason])
+        if not gateway:
+            self._node.reached.web(device.device_id, sender.origin)
         return self._hand_over(accept, caller)
 
     def _check_token(self, caller: WebSocketCaller) -> None:

@@ -12,6 +12,7 @@ from app.client.leg import Leg, LegFailed
 from app.client.reply import Fate
 from app.client.say import say
 from app.client.state import State
+from app.client.tools import Fault
 from app.protocol.messages import Features
 from tests.client.scripted_server import Bench, Mosquitto, wait_for
 
@@ -197,7 +198,22 @@ def test_mcp_is_answered_when_the_hello_offered_it(bench: Bench) -> None:
     assert [tool["name"] for tool in answer["payload"]["result"]["tools"]] == [
         "self.get_device_status",
         "self.audio_speaker.set_volume",
+        "self.light.turn_on",
+        "self.light.turn_off",
     ]
+
+
+def test_a_slow_tool_keeps_no_other_waiting_and_a_double_one_answers_twice(bench: Bench) -> None:
+    device = bench.device(features=Features(mcp=True))
+    device.tools.faults = {"self.light.turn_on": Fault(seconds=0.2), "self.light.turn_off": Fault(times=2)}
+    device.connect()
+    device.open_channel()
+    for number, name in enumerate(("self.light.turn_on", "self.light.turn_off")):
+        bench.server.send(type="mcp", payload={"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": name}})
+    wait_for(lambda: bench.server.types().count("mcp") == 3)
+    assert [message["payload"]["id"] for message in bench.server.received if message["type"] == "mcp"] == [1, 1, 0]
+    called = [event.data["tool"] for event in bench.events if event.name == "mcp"]
+    assert called == [call.name for call in device.tools.calls] == ["self.light.turn_on", "self.light.turn_off"]
 
 
 def test_events_hold_plain_json_and_no_key(bench: Bench) -> None:

@@ -75,6 +75,7 @@ def test_a_healthy_server_gets_no_fault_and_every_leg_is_named(healthy: RunningS
         "secrets",
         "clock",
         "receive buffer",
+        "voice",
         "port",
         "server",
         "ota",
@@ -93,6 +94,15 @@ def test_people_get_lines_and_a_last_word(healthy: RunningServer) -> None:
     assert status == 0
     assert out.splitlines()[-1] == "A device can be served."
     assert any(line.startswith("ok       udp") for line in out.splitlines())
+
+
+def test_both_directions_are_proven_with_an_assistant_that_can_only_say_that_it_understands_nothing(tmp_path: Path) -> None:
+    providers = {"XIAOZHI_VOICE__ASR__PROVIDER": "none", "XIAOZHI_VOICE__TTS__PROVIDER": "chime"}
+    with RunningServer(tmp_path, environment={"XIAOZHI_DIALOGUE__AGENT": "assistant", **providers}) as server:
+        report = examined(server, "--ota", server.ota_url)
+    assert report.faults() == {}
+    assert all("comes back" in report.of(leg)[-1] for leg in ("udp", "websocket"))
+    assert "voice.asr.provider" in report.of("voice.asr")[0]
 
 
 # The configuration and this machine

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.opus.packet import MAX_DURATION_US, Mode, duration_us, is_plausible, toc
-from app.opus.speech import speech_flags
+from app.opus.speech import is_voiced, speech_flags
 from app.protocol.malformed import Malformed
 from tests.shared import packets_of, recordings
 
@@ -85,3 +85,29 @@ def test_the_speech_flags_of_other_silk_packets() -> None:
 def test_a_packet_that_cannot_tell_says_so(byte: int) -> None:
     """CELT, hybrid, stereo, several frames."""
     assert speech_flags(bytes([byte, 0xFF, 0xFF])) is None
+
+
+def test_speech_is_voiced_and_noise_is_not() -> None:
+    assert sum(is_voiced(packet) is True for packet in packets_of("weather.opusp")) > 10
+    for file in ("noise_only.opusp", "silence_dtx.opusp"):
+        assert not any(is_voiced(packet) for packet in packets_of(file))
+
+
+@pytest.mark.parametrize(
+    ("packet", "expected"),
+    [
+        ("58e610", False),  # 98 is the first of the voiced types: here 97
+        ("58e620", True),  # 98
+        ("58eff0", True),  # 255
+        ("587ff0", False),  # the first 20 ms hold no speech
+        ("58f620", None),  # LBRR comes first
+        ("489880", True),  # 20 ms: behind two bits
+        ("489840", False),
+        ("58", False),
+        ("58ff", False),
+        ("b8ffff", None),
+        ("5cffff", None),
+    ],
+)
+def test_the_type_of_the_first_frame_is_read_behind_the_flags(packet: str, expected: bool | None) -> None:
+    assert is_voiced(bytes.fromhex(packet)) is expected

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocol import credentials
-from app.protocol.tokens import TokenRefused, bearer, check, is_same, issue
+from app.protocol.tokens import Purpose, TokenRefused, bearer, check, is_same, issue
 
 KEY, MAC, NOW = "a-signature-key", "AA:bb:cc:dd:ee:ff", 1_700_000_000
 
@@ -38,6 +38,14 @@ def test_an_mqtt_password_is_no_token() -> None:
     password = credentials.sign(KEY, bare, "").rstrip("=").replace("+", "-").replace("/", "_")
     with pytest.raises(TokenRefused, match="not signed"):
         check(KEY, f"{bare}.{password}", MAC, NOW)
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(Purpose.VISION, Purpose.WEBSOCKET), (Purpose.WEBSOCKET, Purpose.VISION)])
+def test_a_token_is_good_for_its_own_purpose_only(given: Purpose, wanted: Purpose) -> None:
+    token = issue(KEY, MAC, NOW + 10, given)
+    check(KEY, token, MAC, NOW, given)
+    with pytest.raises(TokenRefused, match="not signed"):
+        check(KEY, token, MAC, NOW, wanted)
 
 
 @given(st.text())

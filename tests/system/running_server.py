@@ -43,7 +43,10 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 class RunningServer:
-    """``config``: the document of a configuration file of its own, else the repository's. Ports come from the environment."""
+    """``config``: the document of a configuration file of its own, else the repository's. Ports come from the environment.
+
+    The echo answers, unless ``environment`` says otherwise: it needs nothing else, and gives back what it got.
+    """
 
     def __init__(
         self,
@@ -59,9 +62,10 @@ class RunningServer:
         self.http_port, self.mqtt_port = free_port(), free_port()
         self.udp_port = free_port(socket.SOCK_DGRAM)
         self.arguments = [*GUNICORN, *arguments]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("XIAOZHI_") and name != "PORT"}
+        ours = ("XIAOZHI_", "OPENAI_", "PORT", "DATABASE_URL")
         self.environment = {
-            **kept,
+            **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
+            "XIAOZHI_DIALOGUE__AGENT": "echo",
             "PORT": str(self.http_port),
             "XIAOZHI_MQTT_SERVER__LISTEN_PORT": str(self.mqtt_port),
             "XIAOZHI_UDP__LISTEN_PORT": str(self.udp_port),

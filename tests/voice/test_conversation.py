@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import gevent
+import gevent.event
 import pytest
 
-from app.protocol.messages import Abort, AudioParams, Features, Listen, ListenMode
-from app.session.session import Session, Terms
+from app.protocol.messages import Abort, AudioParams, Features, Listen, ListenMode, Tts
+from app.session.session import NotPossible, Session, Terms
+from app.session.state import Event
 from app.settings import Dialogue
 from app.timers import Timers
-from app.voice.agent import Sentence
+from app.voice.agent import NotUnderstood, Sentence
 from app.voice.agents.echo import EchoAgent
 from app.voice.conversation import SpokenConversation, Studio
+from app.voice.emotion import Emotion
+from app.voice.figures import VoiceFigures
+from app.voice.phrases import Phrases, phrases_in
 from app.voice.playback import PlaybackFigures
 from app.voice.utterance import Utterance
 from tests.session.recording_channel import FakeClock, RecordingChannel
@@ -26,9 +31,41 @@ REPLY = ["stt", "tts start", "tts sentence_start", "tts stop"]
 
 
 class FailingAgent(EchoAgent):
-    def reply(self, utterance: Utterance, text: str) -> Iterator[Sentence]:
-        yield Sentence("a beginning", utterance.packets[:3])
+    def answer(self, utterance: Utterance | None, text: str) -> Iterator[Sentence]:
+        yield Sentence("a beginning", [SPEECH[:3]])
         raise RuntimeError("a test")
+
+
+class Butler(EchoAgent):
+    """An agent with manners, whose words are a test's: ``hears`` what each utterance is taken for, each sentence lasts 600 ms."""
+
+    pre_roll_ms = 300
+
+    def __init__(self) -> None:
+        self.hears: list[str | None | Exception] = []
+        self.utterances: list[Utterance] = []
+        self.remembered: list[str] = []
+        self.asked: list[str] = []
+        self.reply = ["One two three four five.", "Six seven eight nine ten."]
+        self.phrases: Phrases | None = phrases_in("en")  # type: ignore[assignment]
+
+    def hear(self, utterance: Utterance) -> str | None:
+        self.utterances.append(utterance)
+        heard = self.hears.pop(0)
+        if isinstance(heard, Exception):
+            raise heard
+        return heard
+
+    def answer(self, utterance: Utterance | None, text: str) -> Iterator[Sentence]:
+        self.asked.append(text)
+        for sentence in self.reply:
+            yield Sentence(sentence, [SPEECH[:10]], Emotion("happy", "🙂"))
+
+    def say(self, text: str) -> Iterator[Sentence]:
+        yield Sentence(text, [SPEECH[:10]])
+
+    def spoken(self, text: str) -> None:
+        self.remembered.append(text)
 
 
 class Talk:
@@ -40,9 +77,12 @@ class Talk:
         self.channel = RecordingChannel(self.clock)
         self.figures = PlaybackFigures()
         terms = Terms(AudioParams(frame_duration=frame_ms), AudioParams(sample_rate=24_000, frame_duration=frame_ms), Features())
-        self.session = Session("aa:bb:cc:dd:ee:ff", self.channel, terms, now=0, on_end=lambda *_: None)
-        studio = Studio(Dialogue(), agent or EchoAgent(), self.timers, self.figures)
-        self.conversation = SpokenConversation(self.session, studio)
+        self.ended: list[Event] = []
+        self.session = Session(
+            "aa:bb:cc:dd:ee:ff", self.channel, terms, now=0, on_end=lambda _session, reason: self.ended.append(reason)
+        )
+        studio = Studio(Dialogue(), self.timers, self.figures, VoiceFigures())
+        self.conversation = SpokenConversation(self.session, studio, agent or EchoAgent())
         self.session.begin(self.conversation)
         self._sequence = 0
 
@@ -65,6 +105,20 @@ class Talk:
             self._sequence += 1
             self.conversation.on_audio(self._sequence, packet)
             self.wait(0.06)
+
+    def ask(self, mode: ListenMode = "manual") -> None:
+        """One utterance, up to its end."""
+        self.listen(mode)
+        self.say(SPEECH if mode == "manual" else LAMP[:47])
+        if mode == "manual":
+            self.stop()
+
+    def detect(self, text: str) -> None:
+        self.conversation.on_listen(Listen(state="detect", text=text))
+
+    @property
+    def sentences(self) -> list[str | None]:
+        return [message.text for message in self.channel.messages if isinstance(message, Tts) and message.text]
 
     @property
     def heard_back(self) -> list[bytes]:
@@ -218,7 +272,8 @@ def test_a_reply_that_fails_is_said_and_the_conversation_goes_on() -> None:
     talk.say(SPEECH)
     talk.stop()
     talk.wait(2)
-    assert talk.said == ["stt", "tts start", "tts sentence_start", "alert", "tts stop"]
+    assert talk.said == ["stt", "tts start", "alert", "tts sentence_start", "tts stop"]
+    assert talk.heard_back == SPEECH[:3], "what there is of it is heard"
     talk.listen()
     talk.say(SPEECH)
     talk.stop()
@@ -264,10 +319,257 @@ def test_an_utterance_has_a_longest_duration(talk: Talk) -> None:
     assert talk.said[:2] == ["stt", "tts start"]
 
 
-def test_audio_that_does_not_tell_speech_from_silence_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_audio_that_tells_no_speech_by_itself_is_decoded_and_its_end_found() -> None:
     talk = Talk(frame_ms=20)
     talk.listen("auto")
-    for sequence in range(1, 4):
-        talk.conversation.on_audio(sequence, packets_of("celt_20ms.opusp")[40])
-        talk.wait(0.9)
-    assert len([record for record in caplog.records if "CELT" in record.message]) == 1
+    for sequence, packet in enumerate(packets_of("celt_20ms.opusp"), 1):
+        talk.conversation.on_audio(sequence, packet)
+        talk.wait(0.02)
+    for _ in range(200):
+        if "tts start" in talk.said:
+            break
+        gevent.sleep(0.01)
+        talk.wait(0.02)
+    assert talk.said[:2] == ["stt", "tts start"]
+
+
+# With manners
+
+
+@pytest.fixture
+def butler() -> Butler:
+    return Butler()
+
+
+def test_a_question_is_answered_with_a_face_and_sentences(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.hears = ["what is this"]
+    talk.ask()
+    talk.wait(3)
+    assert talk.said == ["stt", "llm", "tts start", "tts sentence_start", "llm", "tts sentence_start", "tts stop"]
+    assert talk.sentences == butler.reply
+    assert butler.remembered == [" ".join(butler.reply)]
+
+
+def test_each_sentence_is_shown_when_it_is_heard(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.hears = ["what is this"]
+    talk.ask()
+    talk.wait(3)
+    shown = [at for at, what in talk.channel.timeline if what == "tts sentence_start"]
+    assert shown[0] <= talk.channel.frames[0][0]
+    assert talk.channel.frames[9][0] <= shown[1] <= talk.channel.frames[10][0]
+
+
+@pytest.mark.parametrize("mode", ["auto", "manual"])
+def test_only_what_was_spoken_is_remembered(butler: Butler, mode: ListenMode) -> None:
+    talk = Talk(butler)
+    butler.hears = ["what is this"]
+    talk.ask(mode)
+    talk.wait(1.1)
+    talk.conversation.on_abort(Abort())
+    assert talk.said[-1] == "tts stop"
+    assert butler.remembered == ["One two three four five. Six…"] or butler.remembered[0].startswith("One two three four five.")
+    assert "ten" not in butler.remembered[0]
+
+
+def test_an_answer_that_is_broken_off_before_its_sound_is_not_remembered(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.hears = ["what is this"]
+    talk.ask()
+    talk.wait(0.08)
+    talk.conversation.on_abort(Abort())
+    talk.wait(1)
+    assert butler.remembered in ([], [""])
+    assert talk.heard_back == []
+
+
+def test_a_wake_word_is_greeted_and_the_listen_start_behind_it_does_not_interrupt(butler: Butler) -> None:
+    talk = Talk(butler)
+    talk.detect("你好小智")
+    talk.wait(0.05)
+    talk.listen("auto")
+    talk.wait(2)
+    assert talk.sentences == [phrases_in("en").greeting]
+    assert talk.said == ["tts start", "tts sentence_start", "tts stop"]
+    butler.hears = ["what is this"]
+    talk.say(LAMP)
+    talk.wait(3)
+    assert butler.asked == ["what is this"]
+
+
+def test_a_detected_text_that_is_no_wake_word_is_answered(butler: Butler) -> None:
+    talk = Talk(butler)
+    talk.detect("what time is it")
+    talk.wait(3)
+    assert butler.asked == ["what time is it"]
+    assert talk.said[0] == "stt"
+
+
+def test_a_wake_word_during_a_reply_ends_it_and_is_greeted(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.hears = ["what is this"]
+    talk.ask("auto")
+    talk.wait(0.2)
+    talk.detect("hi, XiaoZhi!")
+    talk.wait(2)
+    assert talk.sentences == [butler.reply[0], phrases_in("en").greeting]
+    assert talk.said.count("tts stop") == 2
+
+
+def test_a_goodbye_is_answered_with_a_word_and_ends_the_session(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.hears = ["goodbye"]
+    talk.ask("auto")
+    talk.wait(0.4)
+    assert talk.ended == []
+    talk.wait(2)
+    assert talk.sentences == [phrases_in("en").farewell]
+    assert talk.said[-2:] == ["tts stop", "goodbye"]
+    assert talk.ended == [Event.FAREWELL]
+
+
+def test_nothing_understood_is_said_once_and_the_second_time_ends_the_session(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.hears = [None, None]
+    talk.ask("auto")
+    talk.wait(2)
+    assert talk.sentences == [phrases_in("en").nothing_heard]
+    assert talk.ended == []
+    talk.say(LAMP)
+    talk.wait(2)
+    assert talk.sentences[1:] == [phrases_in("en").nothing_heard_goodbye]
+    assert talk.ended == [Event.FAREWELL]
+
+
+def test_words_between_make_it_start_over(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.hears = [None, "hello there", None]
+    for _ in butler.hears[:]:
+        talk.ask("auto")
+        talk.wait(3)
+    assert talk.ended == []
+
+
+def test_silence_is_waited_out_twice(butler: Butler) -> None:
+    talk = Talk(butler)
+    talk.listen("auto")
+    talk.wait(Dialogue().patience_seconds + 2)
+    assert talk.said == []
+    talk.wait(Dialogue().patience_seconds + 3)
+    assert talk.sentences == [phrases_in("en").nothing_heard_goodbye]
+    assert talk.ended == [Event.FAREWELL]
+
+
+def test_a_held_button_is_never_hurried(butler: Butler) -> None:
+    talk = Talk(butler)
+    talk.listen("manual")
+    talk.wait(3 * Dialogue().patience_seconds)
+    assert talk.said == []
+
+
+def test_a_recognizer_that_fails_is_said(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.hears = [NotUnderstood("Sorry."), "what is this"]
+    talk.ask("auto")
+    talk.wait(2)
+    assert talk.sentences == ["Sorry."]
+    assert butler.remembered == []
+    talk.say(LAMP)
+    talk.wait(3)
+    assert butler.asked == ["what is this"]
+
+
+def test_an_announcement_is_spoken_at_once_and_the_device_listens_again(butler: Butler) -> None:
+    talk = Talk(butler)
+    talk.listen("auto")
+    assert talk.conversation.speak("The washing is done.") == "speaking"
+    talk.wait(2)
+    assert talk.said == ["tts start", "tts sentence_start", "tts stop"]
+    assert butler.remembered == ["The washing is done."]
+    butler.hears = ["thank you"]
+    talk.say(LAMP)
+    talk.wait(3)
+    assert butler.asked == ["thank you"]
+
+
+def test_an_announcement_waits_for_the_end_of_a_turn(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.hears = ["what is this"]
+    talk.listen("auto")
+    talk.say(LAMP[:30])
+    assert talk.conversation.speak("The washing is done.") == "queued"
+    talk.say(LAMP[30:])
+    talk.wait(4)
+    assert talk.sentences == [*butler.reply, "The washing is done."]
+
+
+def test_too_many_announcements_are_refused(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.hears = ["what is this"]
+    talk.listen()
+    talk.say(SPEECH)
+    talk.stop()
+    for _ in range(8):
+        assert talk.conversation.speak("The washing is done.") == "queued"
+    with pytest.raises(NotPossible, match="8 texts"):
+        talk.conversation.speak("The washing is done.")
+
+
+def test_speech_during_a_reply_interrupts_it_in_realtime_and_is_heard_from_its_beginning(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.reply = ["A long story. "] * 8
+    butler.hears = ["tell me a story", "turn on the light"]
+    talk.ask("realtime")
+    talk.wait(1)
+    assert "tts start" in talk.said
+    talk.say(LAMP[8:])
+    talk.wait(0.5)
+    assert len(butler.utterances) == 2
+    first_words = butler.utterances[1].packets
+    assert LAMP[14] in first_words
+    assert talk.said[: talk.said.index("tts stop")].count("tts sentence_start") < 8
+    talk.wait(1)
+    assert butler.asked == ["tell me a story", "turn on the light"]
+
+
+def test_who_goes_on_while_the_recognizer_works_is_heard_as_a_whole(butler: Butler) -> None:
+    talk = Talk(butler)
+    recognized = gevent.event.Event()
+    hear = butler.hear
+
+    def slow(utterance: Utterance) -> str | None:
+        heard = hear(utterance)
+        recognized.wait()
+        return heard
+
+    butler.hear = slow  # type: ignore[method-assign]
+    butler.hears = ["turn on", "turn on the light"]
+    talk.ask("realtime")
+    talk.say(LAMP[8:44])
+    recognized.set()
+    talk.wait(3)
+    assert butler.asked == ["turn on the light"]
+    assert butler.utterances[1].packets[: len(butler.utterances[0].packets)] == butler.utterances[0].packets
+    assert len(butler.utterances[1].packets) > len(butler.utterances[0].packets) + 20
+
+
+@pytest.mark.parametrize("mode", ["auto", "manual"])
+def test_in_other_modes_speech_does_not_interrupt(butler: Butler, mode: ListenMode) -> None:
+    talk = Talk(butler)
+    butler.hears = ["tell me a story"]
+    talk.ask(mode)
+    talk.wait(0.3)
+    talk.say(SPEECH[:12])
+    talk.wait(3)
+    assert talk.sentences == butler.reply
+
+
+def test_silence_of_the_microphone_does_not_interrupt_in_realtime(butler: Butler) -> None:
+    talk = Talk(butler)
+    butler.hears = ["tell me a story"]
+    talk.ask("realtime")
+    talk.wait(0.3)
+    talk.say(packets_of("silence_dtx.opusp")[:20])
+    talk.wait(2)
+    assert talk.sentences == butler.reply

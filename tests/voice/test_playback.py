@@ -73,8 +73,8 @@ def test_the_end_is_reported_once_and_after_the_last_frame_s_play_out() -> None:
 
 def test_never_more_than_the_device_s_queue_is_ahead() -> None:
     stage = Stage()
-    stage.playback.feed(frames(300))
-    stage.run(300 * 60)
+    stage.playback.feed(frames(160))
+    stage.run(160 * 60)
     assert stage.most_ahead_ms() <= HEAD_START_MS + 2 * 60 < QUEUE_MS
 
 
@@ -190,3 +190,58 @@ def test_a_channel_that_can_seal_no_more_ends_the_reply() -> None:
     stage.run(3000)
     assert len(stage.channel.frames) == 6
     assert stage.playback.is_over
+
+
+def test_a_mark_is_passed_when_its_frame_leaves() -> None:
+    stage = Stage()
+    passed: list[tuple[str, int]] = []
+    for name in ("first", "second"):
+        stage.playback.mark(lambda name=name: passed.append((name, len(stage.channel.frames))))
+        stage.playback.feed(frames(10))
+    stage.playback.finish()
+    assert passed == []
+    stage.run(LEAD_MS + 5)
+    assert passed == [("first", 0)]
+    stage.run(20 * 60)
+    assert passed == [("first", 0), ("second", 10)]
+
+
+def test_a_mark_without_frames_is_passed_at_the_end() -> None:
+    stage = Stage()
+    passed: list[str] = []
+    stage.playback.mark(lambda: passed.append("shown"))
+    stage.playback.finish()
+    assert passed == ["shown"]
+
+
+def test_after_an_abort_no_mark_is_passed() -> None:
+    stage = Stage()
+    passed: list[str] = []
+    stage.playback.mark(lambda: passed.append("first"))
+    stage.playback.feed(frames(10))
+    stage.playback.abort()
+    stage.playback.mark(lambda: passed.append("second"))
+    stage.playback.finish()
+    stage.run(2000)
+    assert passed == []
+
+
+def test_played_counts_what_the_device_has_begun_to_play() -> None:
+    stage = Stage()
+    stage.playback.feed(frames(20))
+    assert stage.playback.played == 0
+    stage.run(LEAD_MS + 10 * 60 - 30)
+    assert stage.playback.played == 10
+    stage.playback.finish()
+    stage.run(20 * 60)
+    assert stage.playback.played == 20
+
+
+def test_played_goes_on_over_a_stall() -> None:
+    stage = Stage()
+    stage.playback.feed(frames(5))
+    stage.run(LEAD_MS + 1000)
+    assert stage.playback.played == 5
+    stage.playback.feed(frames(5))
+    stage.run(1000)
+    assert stage.playback.played == 10

@@ -13,6 +13,7 @@ from typing import Any
 from app.devices.activation import Activations
 from app.devices.database import Database, read_url
 from app.devices.firmware import FirmwareShelf
+from app.devices.history import HistoryStore
 from app.devices.known import KnownDevices
 from app.devices.reached import ReachedAddresses
 from app.devices.store import DeviceStore
@@ -21,7 +22,9 @@ from app.journal import Journal
 from app.secrets import Secrets
 from app.session.caller import WebSocketCaller
 from app.settings import Settings
+from app.voice.memory import Memory
 from app.web import create_web
+from app.web.node import Look
 
 KEY = "a-signature-key"
 
@@ -57,6 +60,7 @@ class FakeNode:
     ready: list[FakePart] = field(default_factory=lambda: [FakePart("broker"), FakePart("mqtt"), FakePart("udp")])
     counted: Figures = field(default_factory=Figures)
     websocket: FakeDoor = field(default_factory=FakeDoor)
+    vision: Look | None = None
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp()))
 
     def __post_init__(self) -> None:
@@ -64,6 +68,7 @@ class FakeNode:
         self.database = Database(read_url(self.settings.database.url, self.folder), self.folder / "database.lock")
         self.device_store = DeviceStore(self.database)
         self.devices = KnownDevices(self.device_store, self.database.migrate, enforce=self.settings.auth.enable)
+        self.memory = Memory(HistoryStore(self.database), self.devices.readiness, most=20)
         self.activations = Activations(self.database, self.settings.auth.code_minutes, self.device_store.now)
         self.firmware = FirmwareShelf(self.folder / "firmware")
 
@@ -82,4 +87,6 @@ def make_node(folder: Path, **sections: Any) -> FakeNode:
 def wsgi() -> Any:
     """What gunicorn serves in tests: `gunicorn 'tests.web.fake_node:wsgi()'`."""
     folder = Path(os.environ.get("FAKE_NODE_DIR") or tempfile.mkdtemp())
-    return create_web(make_node(folder))
+    node = make_node(folder)
+    node.vision = lambda jpeg, question: f"{len(jpeg)} bytes: {question}"
+    return create_web(node)

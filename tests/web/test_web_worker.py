@@ -8,12 +8,18 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.client.camera import PICTURE, Camera, NoPicture
+from app.client.identity import Identity
+from app.protocol import tokens
+from app.protocol.tokens import Purpose
 from tests.waiting import eventually
+from tests.web.fake_node import KEY
 
 TOP = Path(__file__).resolve().parents[2]
 DEVICE = "Device-Id: aa:bb:cc:dd:ee:ff\r\n"
@@ -157,3 +163,13 @@ def test_a_browser_is_told_that_it_works(port: int) -> None:
 def test_metrics_and_readiness_are_served(port: int) -> None:
     assert exchange(port, b"GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n")[0] == 200
     assert b"xiaozhi_sessions_active" in exchange(port, b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n")[2]
+
+
+def test_a_camera_sends_its_picture_in_chunks_and_hears_what_is_in_it(port: int) -> None:
+    camera = Camera(Identity.fresh(), f"http://127.0.0.1:{port}/xiaozhi/vision")
+    camera.token = tokens.issue(KEY, camera.identity.mac, int(time.time()) + 60, Purpose.VISION)
+    answer = json.loads(camera.explain("was ist das? 这是什么?"))
+    assert answer == {"success": True, "response": f"{len(PICTURE)} bytes: was ist das? 这是什么?"}
+    camera.picture = PICTURE + bytes(3 << 20)
+    with pytest.raises(NoPicture):
+        camera.explain("too large")

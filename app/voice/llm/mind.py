@@ -69,6 +69,7 @@ class Mind(Provider, Protocol):
     def think(self, prompt: Prompt) -> Iterator[str | ToolCall]:
         """Pieces of text as they come, and calls of tools, whose answers come with the next prompt.
 
-        Blocks its greenlet, never the hub; killing the greenlet, or closing the iterator, closes the request. Raises ProviderFault.
+        Blocks its greenlet, never the hub; killing the greenlet, or closing the iterator, closes the request. Raises
+        ProviderFault.
         """
         ...

@@ -1,0 +1,96 @@
+"""A recognizer at OpenAI, or any server with its ``/v1/audio/transcriptions``: speaches, whisper.cpp, LocalAI, vLLM and others.
+
+The utterance goes there as Ogg Opus, the device's packets as they came, or as WAV to a server that wants it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import ClassVar, Literal
+
+import gevent
+from pydantic import Field
+
+from app.opus.ogg import ogg_opus
+from app.voice import openai_account
+from app.voice.pcm import wav_of
+from app.voice.provider import Options, Workshop
+from app.voice.utterance import Utterance
+
+PLACE = "voice.asr.openai"
+ISO_639_1 = {"cmn": "zh", "yue": "zh", "eng": "en", "deu": "de", "spa": "es", "fra": "fr", "jpn": "ja", "kor": "ko"}
+"""Three-letter languages that have two letters as well; others are left for the server to find out."""
+
+
+class OpenAiOptions(Options):
+    """``voice.asr.openai``."""
+
+    api_key: str = Field(default="", repr=False)
+    base_url: str = ""
+    """Both empty: those of ``voice.openai``."""
+    model: str = Field(default="gpt-4o-mini-transcribe", min_length=1)
+    format: Literal["ogg", "wav"] = "ogg"
+    prompt: str = ""
+    """Names and words that the model should expect."""
+
+
+class OpenAiRecognizer:
+    """See app/voice/asr/recognizer.py. Raises SettingsError where there is no account."""
+
+    Options: ClassVar = OpenAiOptions
+
+    def __init__(self, options: OpenAiOptions, workshop: Workshop) -> None:
+        self._options = options
+        self._seconds = workshop.timeout_seconds
+        self._client = openai_account.make_client(
+            workshop.openai, PLACE, self._seconds, api_key=options.api_key, base_url=options.base_url
+        )
+
+    def transcribe(self, utterance: Utterance, language: str) -> str:
+        """The words, in the time that the stage has, a second attempt included."""
+        late = TimeoutError()
+        with openai_account.faults(PLACE), gevent.Timeout(self._seconds, late):
+            file = self._file(utterance)
+            answer = openai_account.once_again(lambda: self._ask(file, language))
+        return _text(answer)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _file(self, utterance: Utterance) -> tuple[str, bytes, str]:
+        if self._options.format == "wav":
+            return "speech.wav", wav_of(utterance), "audio/wav"
+        return "speech.ogg", ogg_opus(utterance.frames, utterance.frame_duration_ms), "audio/ogg"
+
+    def _ask(self, file: tuple[str, bytes, str], language: str) -> object:
+        from openai import omit
+
+        answer: object = self._client.audio.transcriptions.create(
+            file=file,
+            model=self._options.model,
+            language=iso_639_1(language) or omit,
+            prompt=self._options.prompt or omit,
+            response_format="json",
+        )
+        return answer
+
+
+def iso_639_1(language: str) -> str:
+    """The two letters of a BCP 47 tag; empty when it has none."""
+    primary = language.partition("-")[0].lower()
+    return primary if len(primary) == 2 else ISO_639_1.get(primary, "")
+
+
+def _text(answer: object) -> str:
+    """The library gives a server's answer as it is when its Content-Type is not JSON's."""
+    if isinstance(answer, str):
+        try:
+            document = json.loads(answer)
+        except ValueError:
+            document = None
+        text = document.get("text") if isinstance(document, dict) else None
+    else:
+        text = getattr(answer, "text", None)
+    if not isinstance(text, str):
+        raise openai_account.not_understood(PLACE) from None
+    return text.strip()

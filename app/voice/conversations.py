@@ -1,0 +1,65 @@
+"""All conversations of one node: makes one for each session, and owns what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from app.mcp.client import ToolBox
+from app.mcp.discovery import Vision
+from app.mcp.known import KnownTools
+from app.protocol.messages import Mcp
+from app.session.session import Session
+from app.settings import Settings
+from app.timers import Timers
+from app.voice.agent import Agent
+from app.voice.agents.assistant import Assistant, Crew
+from app.voice.agents.echo import EchoAgent
+from app.voice.conversation import SpokenConversation, Studio
+from app.voice.crew import make_crew
+from app.voice.figures import VoiceFigures
+from app.voice.memory import Memory
+from app.voice.playback import PlaybackFigures
+
+
+class Conversations:
+    """``vision_for(device_id)``: where that device may send its camera's pictures. Raises SettingsError for wrong providers."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        timers: Timers,
+        memory: Memory,
+        vision_for: Callable[[str], Vision | None],
+    ) -> None:
+        self._timers = timers
+        self._vision_for = vision_for
+        self._known_tools = KnownTools()
+        self.playback = PlaybackFigures()
+        self.figures = VoiceFigures()
+        self._studio = Studio(settings.dialogue, timers, self.playback, self.figures)
+        self._crew: Crew | None = None
+        if settings.dialogue.agent == "assistant":
+            self._crew = make_crew(settings.voice, settings.state_dir, memory, self.figures)
+
+    def converse(self, session: Session) -> SpokenConversation:
+        """The conversation of a session whose hello has not been answered yet."""
+        agent: Agent = EchoAgent() if self._crew is None else Assistant(session, self._crew, self._tools_of(session))
+        return SpokenConversation(session, self._studio, agent)
+
+    def tool_box(self, device_id: str, send: Callable[[dict[str, Any]], None]) -> ToolBox:
+        """The tools of a device, whatever way ``send`` is to it."""
+        return ToolBox(device_id, send, self._timers, self._known_tools, self._vision_for(device_id))
+
+    def stop(self) -> None:
+        """Gives up the providers' connections and processes; twice is fine."""
+        if self._crew is not None:
+            self._crew.close()
+
+    def _tools_of(self, session: Session) -> ToolBox | None:
+        if not session.terms.features.mcp:
+            return None
+        channel, session_id = session.channel, session.id
+        tools = self.tool_box(session.device_id, lambda payload: channel.send_json(Mcp(session_id=session_id, payload=payload)))
+        self._timers.after(0, tools.begin)  # the device gets its hello first
+        return tools

@@ -1,0 +1,1 @@
+"""What the offline mind understands: a table of rules (`table`), and the handlers behind them."""

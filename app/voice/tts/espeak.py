@@ -1,0 +1,129 @@
+"""espeak-ng: small, quick, offline, in more than a hundred languages. It sounds like a machine.
+
+The text is its stdin and nothing else. What it would take for more than text is taken out: control characters (^A begins a
+command to the synthesizer), and the double brackets that hold phonemes. SSML it reads only when asked to.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from app.protocol.malformed import Malformed
+from app.settings import SettingsError
+from app.voice.provider import Options, ProviderFault, Workshop
+from app.voice.tts.program import Program, programs
+from app.voice.tts.synthesizer import Pcm
+from app.voice.tts.wav import WavReader
+
+PLACE = "voice.tts.espeak"
+MISSING = (
+    "espeak-ng is not installed: on Debian or Ubuntu type `apt-get install espeak-ng`, on macOS `brew install espeak-ng`, "
+    "or choose another voice in voice.tts.provider."
+)
+MANDARIN = ("cmn-latn-pinyin", "cmn")
+"""The second one reads the syllables of Chinese text as if they were English."""
+VOICES = {
+    "en": ("en-us",),
+    "zh": MANDARIN,
+    "cmn": MANDARIN,
+    "zh-hk": ("yue",),
+    "zh-mo": ("yue",),
+    "no": ("nb",),
+    "fr": ("fr-fr",),
+    "iw": ("he",),
+    "in": ("id",),
+}
+"""Where espeak-ng calls a language otherwise than BCP 47 does, or knows several, the best first."""
+WITHOUT_A_VOICE = "en-us"
+MOST_BYTES = 60 * 22_050 * 2
+"""A minute of sound."""
+
+
+class EspeakOptions(Options):
+    """``voice.tts.espeak``."""
+
+    voice: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9_+/-]*)?$")
+    """As ``espeak-ng --voices`` lists them, such as ``en-gb`` or ``de+f3``; empty: by language."""
+    words_per_minute: int = Field(default=165, ge=80, le=450)
+    pitch: int = Field(default=50, ge=0, le=99)
+
+
+class EspeakSynthesizer:
+    """See app/voice/tts/synthesizer.py. Raises SettingsError where espeak-ng is missing or does not know the voice."""
+
+    Options: ClassVar = EspeakOptions
+
+    def __init__(self, options: EspeakOptions, workshop: Workshop) -> None:
+        path = shutil.which("espeak-ng")
+        if path is None:
+            raise SettingsError(MISSING)
+        self._path = Path(path).absolute()
+        self._options = options
+        self._seconds = workshop.timeout_seconds
+        self._voices = self._installed_voices()
+        if options.voice:
+            self._try(options.voice)
+
+    def identity(self, language: str) -> str:
+        return f"espeak {self._voice(language)} {self._options.words_per_minute} {self._options.pitch}"
+
+    def synthesize(self, text: str, language: str) -> Iterator[Pcm]:
+        reader = WavReader()
+        for data in programs.output(self._program("--stdin", "--stdout", voice=self._voice(language)), plain(text)):
+            try:
+                pcm = reader.feed(data)
+            except Malformed as error:
+                raise ProviderFault(f"{PLACE}: espeak-ng wrote {error}: is it the right program?") from None
+            if pcm is not None:
+                yield pcm
+
+    def close(self) -> None:
+        """Its processes end with those who listen to them."""
+
+    def _voice(self, language: str) -> str:
+        """The voice that is set, or the installed one nearest to the language."""
+        if self._options.voice:
+            return self._options.voice
+        tag = language.lower().replace("_", "-")
+        while tag:
+            for name in (*VOICES.get(tag, ()), tag):
+                if name in self._voices:
+                    return name
+            tag = tag.rpartition("-")[0]
+        return WITHOUT_A_VOICE
+
+    def _program(self, *arguments: str, voice: str) -> Program:
+        speed, pitch = str(self._options.words_per_minute), str(self._options.pitch)
+        argv = ("espeak-ng", "-b", "1", "-v", voice, "-s", speed, "-p", pitch, *arguments)
+        return Program(PLACE, self._path, argv, self._seconds, MOST_BYTES)
+
+    def _installed_voices(self) -> frozenset[str]:
+        listed = self._output(Program(PLACE, self._path, ("espeak-ng", "--voices"), self._seconds, 1 << 20))
+        return frozenset(fields[1] for line in listed.splitlines()[1:] if len(fields := line.split()) > 1)
+
+    def _try(self, voice: str) -> None:
+        try:
+            self._output(self._program("-q", "--stdin", voice=voice))
+        except SettingsError as error:
+            raise SettingsError(
+                f"{PLACE}.voice: espeak-ng does not take {voice!r}: see `espeak-ng --voices`. ({error})"
+            ) from None
+
+    def _output(self, program: Program) -> str:
+        try:
+            return b"".join(programs.output(program, "")).decode("utf-8", "replace")
+        except ProviderFault as fault:
+            raise SettingsError(str(fault)) from None
+
+
+def plain(text: str) -> str:
+    """Text that espeak-ng takes for nothing but text."""
+    text = "".join(" " if unicodedata.category(character) in ("Cc", "Cs") else character for character in text)
+    return re.sub(r"(\[(?=\[)|\](?=\]))", r"\1 ", text)
