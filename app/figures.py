@@ -89,6 +89,13 @@ class ConversationFigures:
     """Sessions that ended with a last word."""
     faults: Mapping[str, int] = field(default_factory=dict)
     """Failures of providers by stage: ``asr``, ``llm``, ``tts``."""
+    tools: Mapping[str, int] = field(default_factory=dict)
+    """Calls of the devices' tools, and what came back that fitted none, by event."""
+    histories_written: int = 0
+    histories_waiting: int = 0
+    """Histories that wait for the database now."""
+    histories_dropped: int = 0
+    """Histories dropped: too many waited, or the database refused them."""
 
 
 @dataclass(frozen=True, slots=True)

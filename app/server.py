@@ -182,7 +182,7 @@ class Node:
             playback_frames=playback.frames,
             playback_late_ms=Histogram(LATE_BUCKETS_MS, tuple(playback.late_counts), playback.late_sum_ms),
             playback_aborted=playback.aborted,
-            conversations=self._conversations.figures.count(),
+            conversations=self._conversations.count(),
             mqtt_connected=mqtt.is_connected,
             mqtt_reconnects=mqtt.reconnects,
             mqtt_received=mqtt.received,

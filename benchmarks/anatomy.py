@@ -24,9 +24,10 @@ from app.timers import Timers
 from app.transport.audio_leg import AudioLeg
 from app.transport.udp import MAX_DATAGRAM, UdpServer
 from app.voice.agents.echo import EchoAgent
-from app.voice.conversation import SpokenConversation, Studio
-from app.voice.figures import VoiceFigures
+from app.voice.answering import Studio
+from app.voice.conversation import SpokenConversation
 from app.voice.endpointing import Endpointer
+from app.voice.figures import VoiceFigures
 from app.voice.playback import PlaybackFigures
 from app.voice.utterance import UtteranceBuilder
 from benchmarks.load import audio_socket

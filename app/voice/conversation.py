@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-import gevent
-
-from app.protocol.messages import Abort, Alert, Listen, Message, Stt, Tts
+from app.protocol.messages import Abort, Alert, Listen, Message, Tts
 from app.session.device_tools import DeviceTools
 from app.session.session import NotPossible, Session
 from app.session.state import Event
-from app.settings import Dialogue
-from app.timers import Timer, Timers
-from app.voice.agent import Agent, NotUnderstood, Sentence
+from app.timers import Timer
+from app.voice.agent import Agent
+from app.voice.answering import Answering, Studio
 from app.voice.barge_in import BargeIn
-from app.voice.farewell import is_farewell
-from app.voice.figures import VoiceFigures
 from app.voice.listening import EarlyAudio, Listening
-from app.voice.manners import greeting_of, is_wake_word
-from app.voice.playback import Playback, PlaybackFigures
-from app.voice.reply import Reply
+from app.voice.manners import is_wake_word
 from app.voice.turn import TRANSITIONS, Turn, TurnEvent
-from app.voice.utterance import Utterance
 
 log = logging.getLogger(__name__)
 
@@ -33,21 +25,9 @@ STRAGGLERS_MS = 60
 """How long packets may still arrive after ``listen stop``, which may overtake the last of them."""
 QUIET_SLACK_MS = 300
 """What a device that sends nothing during silence gets on top of ``silence_ms``, for its packets' jitter."""
-GREETING_SECONDS = 2.0
-"""The ``listen start`` that follows a wake word within this time does not interrupt its greeting."""
+EXPECTED_START_SECONDS = 2.0
+"""So long after a wake word, or after our ``tts stop``, one ``listen start`` is what follows it, and no barge-in."""
 MOST_ANNOUNCEMENTS = 8
-MOST_UNHEARD = 2
-"""So many turns in a row in which nothing is heard end the session."""
-
-
-@dataclass(frozen=True, slots=True)
-class Studio:
-    """What all conversations share."""
-
-    settings: Dialogue
-    timers: Timers
-    playback: PlaybackFigures
-    figures: VoiceFigures
 
 
 class SpokenConversation:
@@ -66,14 +46,12 @@ class SpokenConversation:
         self._unanswered: list[tuple[int, bytes]] = []
         """What the recognizer is at work on: who goes on after a pause in mid-sentence is heard as a whole."""
         self._barge_in: BargeIn | None = None
-        self._reply: Reply | None = None
-        self._is_remembered = False
-        self._work: gevent.Greenlet | None = None
+        self._answering = Answering(session, studio, agent, self._begins_to_speak, self._reply_over)
         self._timer: Timer | None = None
         self._announcements: deque[str] = deque()
-        self._unheard = 0
-        self._is_leaving = False
-        self._greets_until = 0.0
+        self._expects_start_until = 0.0
+        self._device_speaks = False
+        """Whether the device was told ``tts start``, and not ``stop`` since."""
 
     # What the device does
 
@@ -97,10 +75,11 @@ class SpokenConversation:
             self._detected(message.text)
 
     def on_abort(self, message: Abort) -> None:
-        """The device wants silence: not one frame leaves from here on."""
+        """The device wants silence: not one frame leaves from here on, not of what waits to be said either."""
         if self._turn in (Turn.THINKING, Turn.SPEAKING):
             self._studio.figures.barge_ins += 1
-            self._is_leaving = False
+            self._announcements.clear()
+            self._answering.is_leaving = False
             self._reply_over()
         else:
             log.debug("%s: abort while %s", self._session.device_id, self._turn.value)
@@ -123,9 +102,9 @@ class SpokenConversation:
         talking = self._listening is not None and self._listening.has_speech
         if self._turn in (Turn.IDLE, Turn.LISTENING) and not talking:
             self._agent.attend()
-            self._address(lambda: self._agent.say(text))
+            self._address(lambda: self._answering.say(text))
             return "speaking"
-        if self._turn is Turn.CLOSED or self._is_leaving:
+        if self._turn is Turn.CLOSED or self._answering.is_leaving:
             raise NotPossible("The device's session has just ended: try again.")
         if len(self._announcements) >= MOST_ANNOUNCEMENTS:
             raise NotPossible(f"{MOST_ANNOUNCEMENTS} texts wait already to be spoken to this device: try again later.")
@@ -143,13 +122,14 @@ class SpokenConversation:
 
     def _listen_start(self, mode: str) -> None:
         self._mode = mode
+        is_expected = self._studio.timers.clock() < self._expects_start_until
+        self._expects_start_until = 0.0
         if self._turn is Turn.LISTENING:
             if self._listening is not None:
                 self._listening.finds_end = mode != "manual"
             return
         if self._turn in (Turn.THINKING, Turn.SPEAKING):
-            if self._studio.timers.clock() < self._greets_until:
-                self._greets_until = 0.0  # the device tells how it will listen; it goes on to hear the greeting
+            if is_expected:  # the device tells how it will listen, and goes on to hear what is said
                 self._watch_for_barge_in()
                 return
             self._studio.figures.barge_ins += 1
@@ -157,13 +137,11 @@ class SpokenConversation:
 
     def _interrupt(self, event: TurnEvent, seed: list[tuple[int, bytes]], already_speaking: bool) -> None:
         """The device takes the word: whatever was being said ends here, and it is listened to."""
-        was_speaking = self._turn is Turn.SPEAKING
         if not self._move(event):
             return
-        self._is_leaving = False
+        self._answering.is_leaving = False
         self._drop_turn()
-        if was_speaking:
-            self._send(Tts(state="stop"))
+        self._stop_device()
         self._listen(seed, already_speaking)
 
     def _listen(self, seed: list[tuple[int, bytes]], already_speaking: bool = False) -> None:
@@ -209,14 +187,11 @@ class SpokenConversation:
             self._set_timer(self._studio.settings.silence_ms + QUIET_SLACK_MS, lambda: self._watch_for_quiet(heard))
 
     def _heard_no_speech(self) -> None:
-        self._unheard += 1
-        self._studio.figures.unheard += 1
-        phrases = self._agent.phrases
-        if self._unheard < MOST_UNHEARD or phrases is None:
+        if self._answering.heard_nothing():
+            self._address(self._answering.take_leave)
+        else:
             self._listens_since = self._studio.timers.clock()
             self._watch_for_quiet(packets_before=-1)
-        else:
-            self._leave(lambda: self._agent.say(phrases.nothing_heard_goodbye))
 
     # The server's turn
 
@@ -227,35 +202,18 @@ class SpokenConversation:
         log.info("%s: wake word heard", self._session.device_id)
         if not self._has_manners or (known and not settings.greeting):
             return
-        self._is_leaving = False
+        self._answering.is_leaving = False
         if self._turn in (Turn.THINKING, Turn.SPEAKING):
             self._reply_over()
-        self._greets_until = self._studio.timers.clock() + GREETING_SECONDS
-        if known:
-            self._address_work(self._greet)
-        else:
-            self._address_work(lambda: self._answer_text(None, text))
+        self._expects_start_until = self._studio.timers.clock() + EXPECTED_START_SECONDS
+        self._address(self._answering.greet if known else lambda: self._answering.answer(text))
 
-    def _greet(self) -> None:
-        phrases = self._agent.phrases
-        if phrases is not None:
-            self._say(self._agent.say(greeting_of(self._studio.settings, phrases)), remember=True)
-
-    def _address(self, sentences: Callable[[], Iterable[Sentence]]) -> None:
-        """The server takes the word."""
-        self._address_work(lambda: self._say(sentences(), remember=True))
-
-    def _address_work(self, work: Callable[[], None]) -> None:
+    def _address(self, begin: Callable[[], None]) -> None:
+        """The server takes the word: ``begin`` begins what it says."""
         if self._move(TurnEvent.ADDRESS):
             self._drop_turn()
             self._watch_for_barge_in()
-            self._work = gevent.spawn(self._do, work)
-
-    def _leave(self, sentences: Callable[[], Iterable[Sentence]]) -> None:
-        """Says a last word; the session ends when it has been heard."""
-        self._studio.figures.farewells += 1
-        self._is_leaving = True
-        self._address(sentences)
+            begin()
 
     def _answer(self) -> None:
         listening, self._listening = self._listening, None
@@ -268,92 +226,36 @@ class SpokenConversation:
             log.warning("%s: it listened and heard nothing. %s", self._session.device_id, trouble)
             self._send(Alert(status="No sound", message=trouble, emotion="sad"))
         self._watch_for_barge_in()
-        utterance = listening.utterance()
         self._unanswered = listening.packets if self._mode == "realtime" else []
-        self._work = gevent.spawn(self._do, lambda: self._respond(utterance))
+        self._answering.respond(listening.utterance())
 
-    def _do(self, work: Callable[[], None]) -> None:
-        """The reply's greenlet."""
-        try:
-            self._agent.prepare()
-            work()
-        except Exception:
-            log.exception("%s: the reply failed", self._session.device_id)
-            self._send(Alert(status="Error", message="The reply failed; the server's log says why.", emotion="sad"))
-            if self._reply is not None and self._reply.has_begun:
-                self._reply.finish()  # what there is of it is heard to its end
-            else:
-                self._reply_over()
-
-    def _respond(self, utterance: Utterance) -> None:
-        figures = self._studio.figures
-        figures.utterances += 1
-        try:
-            text = self._agent.hear(utterance)
-        except NotUnderstood as apology:
-            self._say(self._agent.say(str(apology)), remember=False)
-            return
-        if text is None:
-            self._unheard += 1
-            figures.unheard += 1
-            self._not_heard(any_audio=bool(utterance.packets))
-        else:
-            self._answer_text(utterance, text)
-
-    def _not_heard(self, any_audio: bool) -> None:
-        phrases = self._agent.phrases
-        if phrases is None:
-            self._reply_over()
-        elif self._unheard < MOST_UNHEARD:
-            self._say(self._agent.say(phrases.nothing_heard if any_audio else phrases.no_audio), remember=False)
-        else:
-            self._studio.figures.farewells += 1
-            self._is_leaving = True
-            self._say(self._agent.say(phrases.nothing_heard_goodbye), remember=False)
-
-    def _answer_text(self, utterance: Utterance | None, text: str) -> None:
-        self._unheard = 0
-        self._unanswered = []
-        self._send(Stt(text=text))
-        phrases = self._agent.phrases
-        if phrases is not None and is_farewell(text):
-            self._studio.figures.farewells += 1
-            self._is_leaving = True
-            self._say(self._agent.say(phrases.farewell), remember=False)
-        else:
-            self._say(self._agent.answer(utterance, text), remember=True)
-
-    def _say(self, sentences: Iterable[Sentence], remember: bool) -> None:
-        """Plays to the end of what is made; the rest of the reply's life is its play-out's."""
-        reply = self._reply = Reply(self._session.terms.downlink.frame_duration, self._send, self._begin_speaking)
-        self._is_remembered = remember
-        reply.play(sentences)
-        if reply.has_begun:
-            reply.finish()
-        else:
-            self._reply_over()
-
-    def _begin_speaking(self) -> Playback | None:
+    def _begins_to_speak(self) -> bool:
         if not self._move(TurnEvent.REPLY):
-            return None
-        self._studio.figures.replies += 1
-        self._send(Tts(state="start"))
-        duration = self._session.terms.downlink.frame_duration
-        return Playback(self._session.channel, duration, self._studio.timers, self._studio.playback, self._reply_over)
+            return False
+        if not self._device_speaks:
+            self._device_speaks = True
+            self._send(Tts(state="start"))
+        return True
+
+    def _stop_device(self) -> None:
+        if self._device_speaks:
+            self._device_speaks = False
+            self._send(Tts(state="stop"))
+            if self._mode != "manual":
+                self._expects_start_until = self._studio.timers.clock() + EXPECTED_START_SECONDS
 
     def _reply_over(self) -> None:
         """The reply has been played, was aborted, or failed: the device's turn again, or nobody's."""
-        was_speaking = self._turn is Turn.SPEAKING
         if not self._move(TurnEvent.REST if self._mode == "manual" else TurnEvent.LISTEN_AGAIN):
             return
         self._drop_turn()
-        if was_speaking:
-            self._send(Tts(state="stop"))
-        if self._is_leaving:
-            self._session.end(Event.FAREWELL)
-        elif self._announcements:
+        if self._announcements and not self._answering.is_leaving:  # the device goes on speaking
             text = self._announcements.popleft()
-            self._address(lambda: self._agent.say(text))
+            self._address(lambda: self._answering.say(text))
+            return
+        self._stop_device()
+        if self._answering.is_leaving:
+            self._session.end(Event.FAREWELL)
         elif self._turn is Turn.LISTENING:
             self._listen([])
 
@@ -366,7 +268,8 @@ class SpokenConversation:
     def _barged_in(self) -> None:
         if self._barge_in is not None:
             self._studio.figures.barge_ins += 1
-            self._interrupt(TurnEvent.BARGE_IN, [*self._unanswered, *self._barge_in.take()], already_speaking=True)
+            unanswered = [] if self._answering.is_heard else self._unanswered
+            self._interrupt(TurnEvent.BARGE_IN, [*unanswered, *self._barge_in.take()], already_speaking=True)
 
     # Housekeeping
 
@@ -385,14 +288,7 @@ class SpokenConversation:
         if self._barge_in is not None:
             self._barge_in.close()
             self._barge_in = None
-        reply, self._reply = self._reply, None
-        if reply is not None:
-            heard = reply.stop()
-            if self._is_remembered:
-                self._agent.spoken(heard)
-        work, self._work = self._work, None
-        if work is not None and work is not gevent.getcurrent():
-            work.kill(block=False)
+        self._answering.stop()
 
     def _move(self, event: TurnEvent) -> bool:
         after = TRANSITIONS.get((self._turn, event))
@@ -408,4 +304,4 @@ class SpokenConversation:
         self._timer = None if delay_ms is None else self._studio.timers.after(delay_ms / 1000, callback)
 
     def _send(self, message: Message) -> None:
-        self._session.channel.send_json(message.model_copy(update={"session_id": self._session.id}))
+        self._answering.tell(message)

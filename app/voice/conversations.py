@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from app.figures import ConversationFigures
 from app.mcp.client import ToolBox
 from app.mcp.discovery import Vision
 from app.mcp.known import KnownTools
@@ -15,11 +16,15 @@ from app.timers import Timers
 from app.voice.agent import Agent
 from app.voice.agents.assistant import Assistant, Crew
 from app.voice.agents.echo import EchoAgent
-from app.voice.conversation import SpokenConversation, Studio
+from app.voice.answering import Studio
+from app.voice.conversation import SpokenConversation
 from app.voice.crew import make_crew
 from app.voice.figures import VoiceFigures
 from app.voice.memory import Memory
 from app.voice.playback import PlaybackFigures
+
+
+TOOL_EVENTS = ("calls", "failed", "unanswered", "late", "double", "unknown", "malformed")
 
 
 class Conversations:
@@ -33,6 +38,7 @@ class Conversations:
         vision_for: Callable[[str], Vision | None],
     ) -> None:
         self._timers = timers
+        self._memory = memory
         self._vision_for = vision_for
         self._known_tools = KnownTools()
         self.playback = PlaybackFigures()
@@ -50,6 +56,22 @@ class Conversations:
     def tool_box(self, device_id: str, send: Callable[[dict[str, Any]], None]) -> ToolBox:
         """The tools of a device, whatever way ``send`` is to it."""
         return ToolBox(device_id, send, self._timers, self._known_tools, self._vision_for(device_id))
+
+    def count(self) -> ConversationFigures:
+        """What has been counted up to now."""
+        figures, memory, tools = self.figures, self._memory.figures(), self._known_tools.figures
+        return ConversationFigures(
+            utterances=figures.utterances,
+            unheard=figures.unheard,
+            replies=figures.replies,
+            barge_ins=figures.barge_ins,
+            farewells=figures.farewells,
+            faults=dict(figures.faults),
+            tools={event: tools[event] for event in TOOL_EVENTS},
+            histories_written=memory.written,
+            histories_waiting=memory.waiting,
+            histories_dropped=memory.dropped,
+        )
 
     def stop(self) -> None:
         """Gives up the providers' connections and processes; twice is fine."""

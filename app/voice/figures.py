@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from app.figures import ConversationFigures
-
 STAGES = ("asr", "llm", "tts")
 
 
@@ -19,7 +17,3 @@ class VoiceFigures:
         self.barge_ins = 0
         self.farewells = 0
         self.faults = Counter(dict.fromkeys(STAGES, 0))
-
-    def count(self) -> ConversationFigures:
-        """What has been counted up to now."""
-        return ConversationFigures(self.utterances, self.unheard, self.replies, self.barge_ins, self.farewells, dict(self.faults))

@@ -36,9 +36,9 @@ _ADDRESS = re.compile(
 )
 _CODE = re.compile(r"`+")
 _STRUCK = re.compile(r"~~(?=\S)|(?<=\S)~~")
-_SPOILED = r"(?<![A-Za-z0-9_{0}\\]){1}(?=[^\s{0}])(.+?)(?<=[^\s{0}]){1}(?![A-Za-z0-9_{0}])"
+_EMPHASIS = r"(?<![A-Za-z0-9_{0}\\]){1}(?=[^\s{0}])(.{{1,300}}?)(?<=[^\s{0}]){1}(?![A-Za-z0-9_{0}])"
 _EMPHASES = tuple(
-    re.compile(_SPOILED.format(mark, re.escape(mark) * count), re.DOTALL)
+    re.compile(_EMPHASIS.format(mark, re.escape(mark) * count), re.DOTALL)
     for mark, count in (("*", 3), ("*", 2), ("*", 1), ("_", 3), ("_", 2), ("_", 1))
 )
 _LONELY = re.compile(r"(?<![\w*\\])\*{1,3}(?=[^\s*])|(?<=[^\s*\\])\*{2,3}(?![A-Za-z0-9*])|(?<=[^\s\d*\\])\*(?![\w*])")

@@ -80,6 +80,10 @@ def _conversations(figures: ConversationFigures) -> Iterator[Metric]:
     yield _counter("barge_ins", "Replies that the person broke off.", figures.barge_ins)
     yield _counter("farewells", "Sessions that ended with a last word.", figures.farewells)
     yield _counters("provider_faults", "Failures of recognizer, mind and voice, by stage.", "stage", figures.faults)
+    yield _counters("tools", "Calls of devices' tools, and answers that fitted none, by event.", "event", figures.tools)
+    yield _counter("histories_written", "Histories written to the database.", figures.histories_written)
+    yield _gauge("histories_waiting", "Histories that wait for the database now.", figures.histories_waiting)
+    yield _counter("histories_dropped", "Histories that were not remembered.", figures.histories_dropped)
 
 
 def _playback(figures: Figures) -> Iterator[Metric]:

@@ -15,7 +15,8 @@ from app.settings import Dialogue
 from app.timers import Timers
 from app.voice.agent import NotUnderstood, Sentence
 from app.voice.agents.echo import EchoAgent
-from app.voice.conversation import SpokenConversation, Studio
+from app.voice.answering import Studio
+from app.voice.conversation import SpokenConversation
 from app.voice.emotion import Emotion
 from app.voice.figures import VoiceFigures
 from app.voice.phrases import Phrases, phrases_in
@@ -42,7 +43,7 @@ class Butler(EchoAgent):
     pre_roll_ms = 300
 
     def __init__(self) -> None:
-        self.hears: list[str | None | Exception] = []
+        self.hears: list[str | Exception | None] = []
         self.utterances: list[Utterance] = []
         self.remembered: list[str] = []
         self.asked: list[str] = []
@@ -502,6 +503,49 @@ def test_an_announcement_waits_for_the_end_of_a_turn(butler: Butler) -> None:
     talk.say(LAMP[30:])
     talk.wait(4)
     assert talk.sentences == [*butler.reply, "The washing is done."]
+
+
+def test_the_listen_start_that_answers_tts_stop_does_not_interrupt_what_is_said_next(butler: Butler) -> None:
+    talk = Talk(butler)
+    talk.listen("auto")
+    talk.conversation.speak("One.")
+    talk.wait(1.2)
+    assert talk.said[-1] == "tts stop"
+    talk.conversation.speak("Two.")
+    talk.wait(0.2)
+    talk.listen("auto")
+    talk.wait(2)
+    assert talk.sentences == ["One.", "Two."]
+    assert butler.remembered == ["One.", "Two."]
+    talk.conversation.speak("Three.")
+    talk.wait(0.2)
+    talk.listen("auto")
+    talk.wait(0.1)
+    talk.listen("auto")
+    assert talk.said[-1] == "tts stop", "a second one is a barge-in"
+
+
+def test_announcements_follow_one_another_without_a_stop(butler: Butler) -> None:
+    talk = Talk(butler)
+    talk.listen("auto")
+    for text in ("One.", "Two.", "Three."):
+        talk.conversation.speak(text)
+    talk.wait(4)
+    assert talk.said == ["tts start", *["tts sentence_start"] * 3, "tts stop"]
+    assert talk.sentences == ["One.", "Two.", "Three."]
+
+
+def test_an_abort_silences_what_waits_too(butler: Butler) -> None:
+    talk = Talk(butler)
+    talk.listen("auto")
+    for text in ("One.", "Two."):
+        talk.conversation.speak(text)
+    talk.wait(0.3)
+    talk.conversation.on_abort(Abort())
+    frames = len(talk.channel.frames)
+    talk.wait(2)
+    assert len(talk.channel.frames) == frames
+    assert talk.sentences == ["One."]
 
 
 def test_too_many_announcements_are_refused(butler: Butler) -> None:

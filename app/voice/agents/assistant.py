@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,9 @@ PRE_ROLL_MS = 300
 MEMORY_SECONDS = 0.5
 """How long the first reply of a session waits for what is remembered of the device."""
 TOOL_SECONDS = 15.0
+CAMERA_SECONDS = 45.0
+"""A photo is taken, sent to us, and looked at by a model."""
+CAMERA = re.compile(r"camera|photo", re.IGNORECASE)
 PIECES_AHEAD = 64
 """Pieces of sound that wait for their sentence's turn, about half a second each; then the synthesizer waits."""
 
@@ -157,7 +161,8 @@ class Assistant:
     def _call(self, call: ToolCall) -> ToolAnswered:
         if self.tools is None:
             return ToolAnswered(call.id, call.name, "The device has no tools.", failed=True)
-        answer = self.tools.call(call.name, json.loads(call.arguments), TOOL_SECONDS)
+        seconds = CAMERA_SECONDS if CAMERA.search(call.name) else TOOL_SECONDS
+        answer = self.tools.call(call.name, json.loads(call.arguments), seconds)
         return ToolAnswered(call.id, call.name, answer.text, answer.failed)
 
     # Speaking

@@ -34,6 +34,7 @@ class Synthesizer(Provider, Protocol):
     def synthesize(self, text: str, language: str) -> Iterator[Pcm | OpusPacket]:
         """The sound of one sentence, as it arrives. ``language``: a BCP 47 tag such as ``en`` or ``zh-CN``, a hint.
 
-        Blocks its greenlet, never the hub; killing the greenlet, or closing the iterator, closes the request. Raises ProviderFault.
+        Blocks its greenlet, never the hub; killing the greenlet, or closing the iterator, closes the request. Raises
+        ProviderFault.
         """
         ...

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.settings import OpenAi
 from app.voice.llm.mind import AssistantSaid, Prompt, Said, Tool, ToolAnswered, ToolCall, UserSaid
@@ -51,11 +53,14 @@ TOOLS = (
     tool("self_fan_set_power", "Switch the fan", on={"type": "boolean"}),
     tool("self_dog_forward", "机器人向前移动"),
     tool("self_robot_dance", "Let the robot dance"),
+    tool("self_chassis_turn_left", "Turn left"),
+    tool("self_chassis_turn_right", "Turn right"),
     tool(
         "self_system_reconfigure_wifi",
         "Enter WiFi configuration mode.\n**CAUTION** You must ask the user to confirm this action.",
     ),
 )
+SCHEMA_KEYS = ("type", "minimum", "maximum", "enum", "description", "volume", "battery", "level", "result", "audio_speaker")
 ANSWERS = {
     "self_get_device_status": json.dumps(STATUS),
     "self_lamp_get_state": '{"power": true}',
@@ -133,7 +138,14 @@ def test_not_all_that_has_time_in_it_asks_for_the_time(say: Callable[..., Talk],
             ("said the volume to fifty", 50),
             ("volume 30", 30),
         ),
-        *(("mute", 0), ("maximum volume", 100), ("volume to half", 50), ("Set volume to 100%.", 100)),
+        *(
+            ("mute", 0),
+            ("maximum volume", 100),
+            ("turn off the sound", 0),
+            ("turn the sound on", 50),
+            ("volume to half", 50),
+            ("Set volume to 100%.", 100),
+        ),
         *(("音量调到五十", 50), ("把音量设置为百分之三十", 30), ("静音", 0), ("音量最大", 100)),
     ],
 )
@@ -147,7 +159,14 @@ def test_it_sets_the_volume(say: Callable[..., Talk], text: str, volume: int) ->
     ("text", "volume"),
     [
         *(("louder please", 80), ("turn the volume up", 80), ("turn it up", 80), ("too loud", 60), ("make it a bit quieter", 60)),
-        *(("increase the volume by twenty", 90), ("声音大一点", 80), ("小声一点", 60), ("太吵了", 60), ("音量调高二十", 90)),
+        *(
+            ("increase the volume by twenty", 90),
+            ("turn the volume down 20", 50),
+            ("声音大一点", 80),
+            ("小声一点", 60),
+            ("太吵了", 60),
+            ("音量调高二十", 90),
+        ),
     ],
 )
 def test_it_asks_for_the_volume_before_it_changes_it(say: Callable[..., Talk], text: str, volume: int) -> None:
@@ -234,6 +253,7 @@ def test_it_switches_the_light(say: Callable[..., Talk], text: str, name: str, a
         ("向前走", "self_dog_forward", {}),
         ("go forward", "self_dog_forward", {}),
         ("跳舞", "self_robot_dance", {}),
+        ("turn right", "self_chassis_turn_right", {}),
     ],
 )
 def test_it_finds_a_tool_and_its_arguments(say: Callable[..., Talk], text: str, name: str, arguments: dict[str, Any]) -> None:
@@ -274,7 +294,18 @@ def test_what_may_not_be_done_on_a_mishearing_is_not_done(say: Callable[..., Tal
 
 
 @pytest.mark.parametrize(
-    "text", ["on", "off", "do you like music", "does the light cost much", "the quick brown fox", "天空为什么是蓝色的"]
+    "text",
+    [
+        "on",
+        "off",
+        "turn it off",
+        "turn it on",
+        "mate",
+        "do you like music",
+        "does the light cost much",
+        "the quick brown fox",
+        "天空为什么是蓝色的",
+    ],
 )
 def test_no_tool_is_called_on_a_doubt(say: Callable[..., Talk], text: str) -> None:
     assert not say(text).calls
@@ -394,6 +425,31 @@ def test_a_strange_schema_is_no_fault(say: Callable[..., Talk], parameters: dict
     ]
     for text in ("volume 5", "turn on the light", "louder", "help", "set the light to red", "take a photo"):
         assert say(text, strange).text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["integer", "string", "boolean", "light", ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(SCHEMA_KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+SCHEMAS = st.fixed_dictionaries(
+    {},
+    optional={
+        "properties": JSON | st.dictionaries(st.sampled_from(["volume", "red", "on", "question"]), JSON, max_size=3),
+        "required": JSON | st.lists(st.sampled_from(["volume", "red", "on", "question"]), max_size=3),
+    },
+)
+UTTERANCES = st.sampled_from(
+    ["volume 5", "turn on the light", "louder", "help", "set the light to red", "battery", "大一点声音", "开灯"]
+)
+
+
+@given(UTTERANCES, st.lists(SCHEMAS, min_size=5, max_size=5), JSON.map(json.dumps) | st.text(max_size=30))
+def test_whatever_a_device_offers_and_answers_is_no_fault(text: str, schemas: list[dict[str, Any]], answer: str) -> None:
+    names = ("self_speaker_set_volume", "self_lamp_turn_on", "self_light_set_color", "self_get_device_status", "_")
+    tools = [Tool(name, "Say `red`.", schema) for name, schema in zip(names, schemas, strict=True)]
+    mind = OfflineMind(OfflineMind.Options(), Workshop(OpenAi(), Path(), 5.0), now=lambda: NOW)
+    assert Talk(mind, text, tools, (), dict.fromkeys(names, answer)).text
 
 
 def test_without_an_utterance_it_greets(mind: OfflineMind) -> None:

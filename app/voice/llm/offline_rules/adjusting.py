@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from app.voice.llm.mind import Tool
 from app.voice.llm.offline_rules.level import BRIGHTNESS, VOLUME, Ask, By, Level, Share, To, Wish, wish_in
+from app.voice.llm.offline_rules.skill import range_of, skill_of, whole
 from app.voice.llm.offline_rules.status import status_tool, value_in
 from app.voice.llm.offline_rules.turn import Answer, Done, Request, Turn
 
@@ -45,21 +45,14 @@ def setters_of(tools: Sequence[Tool], level: Level) -> list[Setter]:
 
 def _setter(tool: Tool, level: Level) -> Setter | None:
     words = set(re.split(r"[^a-z]+", tool.name.lower()))
-    properties = tool.parameters.get("properties")
-    required = tool.parameters.get("required") or []
-    if "get" in words or level.english not in words or not isinstance(properties, dict):
+    if "get" in words or level.english not in words:
         return None
-    integers = [
-        name for name, schema in properties.items() if isinstance(schema, dict) and schema.get("type") in ("integer", "number")
-    ]
-    if not integers or set(required) - {integers[0]}:
+    skill = skill_of(tool)
+    integers = [name for name, schema in skill.parameters.items() if schema.get("type") in ("integer", "number")]
+    if not integers or set(skill.required) - {integers[0]}:
         return None
-    schema = properties[integers[0]]
-    return Setter(tool.name, integers[0], _bound(schema.get("minimum"), 0), _bound(schema.get("maximum"), 100))
-
-
-def _bound(value: Any, otherwise: int) -> int:
-    return int(value) if isinstance(value, int | float) else otherwise
+    least, most = range_of(skill.parameters[integers[0]])
+    return Setter(tool.name, integers[0], 0 if least is None else least, 100 if most is None else most)
 
 
 def _adjust(turn: Turn, level: Level) -> Answer:
@@ -106,9 +99,7 @@ def _is_teller(name: str) -> bool:
 def _present(text: str, level: Level) -> int | None:
     value = value_in(text, *level.path)
     value = value_in(text, level.path[-1]) if value is None else value
-    if value is None and text.strip().isdigit():
-        value = int(text)
-    return int(value) if isinstance(value, int | float) else None
+    return whole(text.strip() if value is None else value)
 
 
 def _chosen(turn: Turn, setters: list[Setter]) -> Setter | None:
@@ -147,7 +138,7 @@ def _report(turn: Turn, level: Level, done: Done) -> str:
     numbers = [value for value in done.arguments.values() if isinstance(value, int | float)]
     if done.is_refused or not numbers:
         return turn.say(f"😔 The device did not change its {level.english}.", f"😔 设备没有改变{level.chinese}。")
-    return turn.say(f"🙂 The {level.english} is now {numbers[0]:g}.", f"🙂 {level.chinese}已经设为{numbers[0]:g}。")
+    return turn.say(f"🙂 The {level.english} is now {numbers[0]}.", f"🙂 {level.chinese}已经设为{numbers[0]}。")
 
 
 def _unknown(turn: Turn, level: Level, wish: Wish) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from app.voice.llm.offline_rules.command import Command
 from app.voice.llm.offline_rules.concepts import BLACK, WHITE, concepts_in_han, concepts_of
 from app.voice.llm.offline_rules.heard import Heard
-from app.voice.llm.offline_rules.skill import Kind, Skill
+from app.voice.llm.offline_rules.skill import Kind, Skill, range_of
 
 _CHANNELS = {"r": 0, "red": 0, "g": 1, "green": 1, "b": 2, "blue": 2}
 _QUESTIONS = frozenset(("question", "query", "prompt"))
@@ -64,17 +64,20 @@ def _value(name: str, skill: Skill, command: Command, heard: Heard, numbers: lis
     if kind in ("integer", "number"):
         return _integer(schema, heard, numbers)
     if kind == "string":
-        choices = schema.get("enum") or _QUOTED.findall(f"{schema.get('description', '')} {skill.tool.description}")
+        listed = schema.get("enum")
+        choices = (
+            listed if isinstance(listed, list) else _QUOTED.findall(f"{schema.get('description', '')} {skill.tool.description}")
+        )
         chosen = _chosen([choice for choice in choices if isinstance(choice, str) and choice != name], heard)
         if chosen is not None:
             return chosen
-        if not schema.get("enum") and name.lower() in _QUESTIONS:
+        if not listed and name.lower() in _QUESTIONS:
             return heard.text
     raise Missing
 
 
 def _integer(schema: dict[str, Any], heard: Heard, numbers: list[int]) -> int:
-    least, most = (value if isinstance(value, int) else None for value in (schema.get("minimum"), schema.get("maximum")))
+    least, most = range_of(schema)
     if not numbers:
         raise Missing(least, most)
     number = numbers.pop(0)

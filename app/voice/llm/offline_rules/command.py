@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from app.voice.llm.offline_rules.concepts import color_in, concepts_heard, concepts_in_han, han_words_in, without_concepts
 from app.voice.llm.offline_rules.heard import LITTLE_WORDS, Heard
@@ -14,20 +15,18 @@ from app.voice.llm.offline_rules.skill import Kind
 _ASKS_FIRST = frozenset(("what", "how", "which", "is", "are", "does", "did", "has", "check", "read", "get"))
 _ON = frozenset(("on", "open", "enable", "activate"))
 _OFF = frozenset(("off", "close", "disable", "deactivate", "shut"))
-_SET = frozenset(("set", "change", "make", "switch", "adjust", "put", "turn"))
-_VERBS = (
-    _ON
-    | _OFF
-    | _SET
-    | frozenset(("toggle", "do", "tell", "show", "take", "check", "read", "get", "out", "percent", "go", "give"))
-)
+_SET = frozenset(("set", "change", "make", "switch", "adjust", "put"))
+_DOING = frozenset(("turn", "toggle", "do", "tell", "show", "take", "check", "read", "get", "out", "percent", "go", "give"))
+_VERBS = _ON | _OFF | _SET | _DOING
+_BEFORE_RIGHT = frozenset(("turn", "go", "move", "look", "the"))
+"""Words behind which "right" is a direction."""
 _SWITCHES = frozenset(("turn", "switch", "put"))
 _LIKE_LIGHT = frozenset(("like", "lied", "lite", "night", "lie", "line", "life"))
 """What "light" is sometimes heard as; believed only behind "turn on" or "turn off"."""
 
 _HAN_ASKS = re.compile("[开关亮]着|是不是|有没有|多少|什么|怎么样|是否|几")
 _HAN_ON = re.compile("打开|开启|启动|点亮|开(?![心始车会玩])")
-_HAN_OFF = re.compile("关闭|关掉|关上|熄灭?|关(?![于心系])")
+_HAN_OFF = re.compile("关闭|关掉|关上|熄灭?|(?<!开)关(?![于心系])")
 _HAN_SET = re.compile("切换[到成为]|设[置为成定]*|调[整节成到为]*|改[成为]*|变[成为]*|换[成到]*")
 _HAN_TOGGLE = re.compile("切换(?![到成为])")
 _HAN_LITTLE = re.compile("一下|[请把将的我要了给来个去到成为这那帮你再先就在是色吗呢吧它有没着张首只段支点些]")
@@ -63,7 +62,7 @@ def _english_command(heard: Heard, color: tuple[int, int, int] | None) -> Comman
     kind = _english_kind(words)
     telling = [word for word in words if word not in LITTLE_WORDS | _VERBS | NUMBER_WORDS and not word.isdigit()]
     by_word = [(word, frozenset(concepts_heard(word))) for word in telling]
-    if "right" in words and not words.index("right"):
+    if any(one in _BEFORE_RIGHT and two == "right" for one, two in pairwise(words)):
         by_word.append(("right", frozenset(("right",))))
     if not by_word and kind in (Kind.ON, Kind.OFF) and _SWITCHES & set(words) and _LIKE_LIGHT & set(words):
         by_word = [("light", frozenset(("light",)))]

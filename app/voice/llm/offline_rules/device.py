@@ -93,8 +93,8 @@ def _fits(command: Command, skill: Skill) -> bool:
     if command.kind is skill.kind:
         return True
     if command.kind in (Kind.ON, Kind.OFF):
-        types = {schema.get("type") for schema in (skill.parameters[name] for name in skill.required)}
-        return skill.kind in (Kind.SET, Kind.DO) and ("boolean" in types or "color" in skill.subjects)
+        has_switch = any(skill.parameters[name].get("type") == "boolean" for name in skill.required)
+        return skill.kind in (Kind.SET, Kind.DO) and (has_switch or "color" in skill.subjects)
     return {command.kind, skill.kind} == {Kind.SET, Kind.DO} and bool(skill.required)
 
 

@@ -69,12 +69,15 @@ BRIGHTNESS = Level(
 )
 
 _TURN_IT = frozenset(("turn", "it"))
-"""Up or down: what a voice is spoken to about."""
+"""Up or down: of a thing that talks this means its volume."""
+_TO = frozenset(("to", "too", "at"))
+_TOO_MUCH = frozenset(("loud", "louder", "high", "bright", "brighter"))
+_TOO_LITTLE = frozenset(("quiet", "soft", "low", "dim", "dark"))
 _MOST = frozenset(("max", "maximum", "full", "loudest", "brightest", "highest", "fully"))
 _LEAST = frozenset(("min", "minimum", "lowest", "least"))
 _HALF = frozenset(("half", "middle", "halfway"))
 _SETTING = frozenset(
-    ("set", "turn", "make", "change", "adjust", "put", "switch", "go", "level", "percent", "bit", "little", "much")
+    ("set", "turn", "make", "change", "adjust", "put", "switch", "go", "level", "percent", "bit", "little", "much", "high", "low")
 )
 _PLACES = frozenset(("screen", "display", "speaker", "light", "lamp", "led", "device", "audio", "music", "strip"))
 _ASKING = frozenset(("what", "how", "tell", "current", "which"))
@@ -123,30 +126,29 @@ def wish_in(heard: Heard, level: Level) -> Wish | None:
 
 
 def _english_wish(heard: Heard, level: Level) -> Wish | None:
-    if not heard.says(*level.words) and not (level is VOLUME and set(heard.words) >= _TURN_IT):
-        return None
+    is_up, is_down = heard.says_exactly(*level.up), heard.says_exactly(*level.down)
+    turns_it = level is VOLUME and set(heard.words) >= _TURN_IT and is_up != is_down
     known = level.words | level.up | level.down | level.off | level.back | _MOST | _LEAST | _HALF | _SETTING | _PLACES | _ASKING
     strangers = len(heard.strangers(known))
-    if strangers > _MOST_STRANGERS:
+    if (not heard.says(*level.words) and not turns_it) or strangers > _MOST_STRANGERS:
         return None
-    number = heard.numbers[0] if heard.numbers else None
-    is_up, is_down = heard.says_exactly(*level.up), heard.says_exactly(*level.down)
-    if number is not None and heard.says_exactly("by") and is_up != is_down:
-        return By(number if is_up else -number)
-    if number is not None:
-        return To(number)
+    if heard.numbers:
+        number = heard.numbers[0]
+        return By(number if is_up else -number) if is_up != is_down and not heard.says_exactly(*_TO) else To(number)
     share = _share(heard.says_exactly(*_MOST), heard.says_exactly(*_LEAST), heard.says_exactly(*_HALF))
     if share is not None:
         return share
-    if heard.says_exactly(*level.back):
-        return Share(0.5)
-    if heard.says_exactly(*level.off) or (level.off and heard.says_exactly("off")):
-        return Share(0)
-    if heard.says_exactly("too"):  # "too loud"
-        is_up, is_down = is_down, is_up or heard.says(*level.words - level.down)
+    if heard.says_exactly("too"):
+        is_up, is_down = heard.says_exactly(*_TOO_LITTLE), heard.says_exactly(*_TOO_MUCH)
+    if level.off:
+        switches = heard.says_exactly("turn", "switch")
+        if heard.says_exactly(*level.back) or (switches and heard.says_exactly("on")):
+            return Share(0.5)
+        if heard.says_exactly(*level.off) or (switches and heard.says_exactly("off")):
+            return Share(0)
     if is_up != is_down:
         return By(steps=1 if is_up else -1)
-    asks = heard.says_exactly(*_ASKING) or not heard.strangers(level.words)
+    asks = heard.says_exactly(level.english, *_ASKING)
     return Ask() if asks and not is_up and not strangers else None
 
 

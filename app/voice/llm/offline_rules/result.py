@@ -7,6 +7,7 @@ from typing import Any
 
 _MOST_TEXT = 300
 _MOST_FACTS = 4
+_MOST_VALUE = 60
 _TEXTS = ("result", "text", "message", "response", "answer", "description", "error")
 """Where a JSON answer has its words."""
 _HAN_KEYS = {
@@ -43,14 +44,14 @@ def _facts(document: dict[str, Any], is_chinese: bool) -> str:
 
 
 def _fact(key: str, value: str | float, is_chinese: bool) -> str:
-    name = key.replace("_", " ")
+    name = key.replace("_", " ")[:_MOST_VALUE]
     return f"{_HAN_KEYS.get(key, name)}：{_value(value, True)}" if is_chinese else f"{name} is {_value(value, False)}"
 
 
 def _value(value: str | float, is_chinese: bool) -> str:
     if isinstance(value, bool):
         return ("开" if value else "关") if is_chinese else ("on" if value else "off")
-    return value if isinstance(value, str) else f"{value:g}"
+    return f"{value:g}" if isinstance(value, float) else str(value)[:_MOST_VALUE]
 
 
 def _ended(text: str, is_chinese: bool) -> str:

@@ -12,6 +12,7 @@ from app.voice.llm.mind import Tool
 from app.voice.llm.offline_rules.concepts import concepts_in_han, concepts_of
 
 _MOST_DESCRIPTION = 200
+_MOST_DIGITS = 9
 _EMPTY_WORDS = frozenset(
     (
         *(
@@ -101,7 +102,8 @@ class Skill:
     @property
     def required(self) -> list[str]:
         required = self.tool.parameters.get("required")
-        return [name for name in required if name in self.parameters] if isinstance(required, list) else []
+        names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+        return [name for name in names if name in self.parameters]
 
     @property
     def summary(self) -> str:
@@ -125,6 +127,18 @@ def _read(name: str, description: str, parameters: tuple[str, ...]) -> tuple[Kin
     related |= concepts_in_han(told) | {concept for parameter in parameters for concept in concepts_of(parameter)}
     is_grave = kind is not Kind.ASK and bool(_GRAVE.search(name) or _GRAVELY_DESCRIBED.search(description))
     return kind, frozenset(subjects), frozenset(related - subjects), is_grave
+
+
+def range_of(schema: dict[str, Any]) -> tuple[int | None, int | None]:
+    """The least and the most of a number; None where the schema says nothing of use."""
+    return whole(schema.get("minimum")), whole(schema.get("maximum"))
+
+
+def whole(value: Any) -> int | None:
+    """A number that a device tells, without its fraction; None for all else."""
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _MOST_DIGITS:
+        return int(value)
+    return int(value) if isinstance(value, int | float) and abs(value) < 10**_MOST_DIGITS else None
 
 
 def first_sentence(text: str) -> str:

@@ -10,6 +10,7 @@ from app.voice.llm.mind import Tool
 from app.voice.llm.offline_rules.turn import Answer, Done, Request, Turn
 
 _MOST_DEPTH = 5
+_MOST_VALUE = 60
 
 
 def status_tool(tools: Sequence[Tool]) -> Tool | None:
@@ -31,6 +32,12 @@ def value_in(text: str, *path: str) -> Any:
         return None
 
 
+def _told(text: str, *path: str) -> str | None:
+    """A value as it can be said."""
+    value = value_in(text, *path)
+    return str(value)[:_MOST_VALUE] if isinstance(value, str | int | float) else None
+
+
 def _search(document: Any, path: tuple[str, ...], depth: int) -> Any:
     if not isinstance(document, dict) or not depth:
         return None
@@ -48,7 +55,7 @@ def tell_battery(turn: Turn) -> Answer:
     done = _asked(turn)
     if not isinstance(done, Done):
         return done
-    level = value_in(done.text, "battery", "level")
+    level = _told(done.text, "battery", "level")
     if level is None:
         return turn.say("This device does not tell me about a battery.", "这个设备没有告诉我电池的情况。")
     english, chinese = f"The battery is at {level} percent", f"电量还有百分之{level}"
@@ -62,7 +69,7 @@ def tell_network(turn: Turn) -> Answer:
     done = _asked(turn)
     if not isinstance(done, Done):
         return done
-    name = value_in(done.text, "network", "ssid") or value_in(done.text, "network", "carrier")
+    name = _told(done.text, "network", "ssid") or _told(done.text, "network", "carrier")
     if not name:
         return turn.say("The device is connected, and does not tell me to which network.", "设备已联网，但没有告诉我网络的名字。")
     return turn.say(f"The device is connected to {name}.", f"设备连接的网络是{name}。")
@@ -74,10 +81,10 @@ def tell_status(turn: Turn) -> Answer:
     if not isinstance(done, Done):
         return done
     facts = (
-        (value_in(done.text, "volume"), "the volume is {}", "音量是{}"),
-        (value_in(done.text, "screen", "brightness"), "the screen's brightness is {}", "屏幕亮度是{}"),
-        (value_in(done.text, "battery", "level"), "the battery is at {} percent", "电量百分之{}"),
-        (value_in(done.text, "network", "ssid"), "the network is {}", "网络是{}"),
+        (_told(done.text, "volume"), "the volume is {}", "音量是{}"),
+        (_told(done.text, "screen", "brightness"), "the screen's brightness is {}", "屏幕亮度是{}"),
+        (_told(done.text, "battery", "level"), "the battery is at {} percent", "电量百分之{}"),
+        (_told(done.text, "network", "ssid"), "the network is {}", "网络是{}"),
     )
     known = [turn.say(english, chinese).format(value) for value, english, chinese in facts if value is not None]
     if not known:
