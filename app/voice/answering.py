@@ -22,6 +22,9 @@ from app.voice.utterance import Utterance
 
 log = logging.getLogger(__name__)
 
+AUDIO_SECONDS, AUDIO_PAUSE = 1.5, 0.02
+"""How long a reply waits for the first audio of a device, which tells where its own is to go (PROTOCOL.md 1.5). A device that was
+told ``tts start`` sends none."""
 MOST_UNHEARD = 2
 """So many turns in a row in which nothing is heard end the session."""
 
@@ -56,6 +59,7 @@ class Answering:
         self._reply: Reply | None = None
         self._is_remembered = False
         self._unheard = 0
+        self._was_told_of_silence = False
         self.is_leaving = False
         """Whether the session ends with this reply."""
         self.is_heard = False
@@ -131,6 +135,8 @@ class Answering:
 
     def _respond(self, utterance: Utterance) -> None:
         self._studio.figures.utterances += 1
+        if not utterance.packets:
+            self._tell_of_silence()
         try:
             text = self._agent.hear(utterance)
         except NotUnderstood as apology:
@@ -184,7 +190,25 @@ class Answering:
             self._over()
 
     def _play_out(self) -> Playback | None:
+        self._wait_for_audio()
         if not self._may_speak():
             return None
         self._studio.figures.replies += 1
         return Playback(self._session.channel, self._frame_ms, self._studio.timers, self._studio.playback, self._over)
+
+    def _wait_for_audio(self) -> None:
+        if self._session.channel.audio_trouble is None or self._was_told_of_silence:
+            return
+        for _ in range(int(AUDIO_SECONDS / AUDIO_PAUSE)):
+            gevent.sleep(AUDIO_PAUSE)
+            if self._session.channel.audio_trouble is None:
+                return
+        self._tell_of_silence()
+
+    def _tell_of_silence(self) -> None:
+        """Connected, but no sound: the device shows why, and the log keeps it."""
+        trouble = self._session.channel.audio_trouble
+        if trouble is not None:
+            self._was_told_of_silence = True
+            log.warning("%s: nothing is heard of it. %s", self._session.device_id, trouble)
+            self.tell(Alert(status="No sound", message=trouble, emotion="sad"))

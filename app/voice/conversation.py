@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from app.protocol.messages import Abort, Alert, Listen, Message, Tts
+from app.protocol.messages import Abort, Listen, Message, Tts
 from app.session.device_tools import DeviceTools
 from app.session.session import NotPossible, Session
 from app.session.state import Event
@@ -221,10 +221,6 @@ class SpokenConversation:
         if listening is None:
             return
         listening.close()
-        trouble = self._session.channel.audio_trouble
-        if trouble is not None and not listening.packets_heard:
-            log.warning("%s: it listened and heard nothing. %s", self._session.device_id, trouble)
-            self._send(Alert(status="No sound", message=trouble, emotion="sad"))
         self._watch_for_barge_in()
         self._unanswered = listening.packets if self._mode == "realtime" else []
         self._answering.respond(listening.utterance())

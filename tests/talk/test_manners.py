@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.openai_server.process import OpenAiServer
 from tests.shared import packets_of
 from tests.system.devices import together
-from tests.system.running_server import RunningServer, wait_for
+from tests.system.running_server import RunningServer
 from tests.talk.talker import SILENCE, SPEECH, Talker, find, loudness, one_talker, spoken
 
 
@@ -25,13 +27,15 @@ def test_goodbye_ends_the_session_with_a_spoken_word(openai: OpenAiServer, serve
     assert find(openai, "chat", "goodbye") is None
 
 
-def test_the_wake_word_is_greeted(openai: OpenAiServer, talker: Talker) -> None:
-    talker.detect("你好小智")
-    talker.start_listening("auto")
-    talker.wait_for_event("tts_start", 10)
-    talker.wait_for_event("tts_stop", 10)
-    assert talker.texts("tts_sentence_start")
-    assert loudness(talker.reply) > SPEECH
+@pytest.mark.parametrize("websocket", [False, True])
+def test_the_wake_word_is_greeted_and_the_greeting_heard(openai: OpenAiServer, server: RunningServer, websocket: bool) -> None:
+    with one_talker(server, websocket=websocket) as talker:
+        talker.detect("你好小智")
+        talker.start_listening("auto")
+        talker.say_on([SILENCE], "auto")
+        talker.wait_for_event("tts_stop", 10)
+        assert talker.texts("tts_sentence_start")
+        assert loudness(talker.reply) > SPEECH
     assert not openai.records("chat")
 
 
@@ -73,5 +77,5 @@ def test_an_answer_in_between_makes_the_server_patient_again(openai: OpenAiServe
 def test_noise_is_not_taken_for_a_question(openai: OpenAiServer, talker: Talker) -> None:
     talker.start_listening("auto")
     talker.say_on(packets_of("noise_only.opusp"))
-    wait_for(lambda: talker._microphone is not None and talker._microphone.finished_at is not None, 15, "all of it was sent")
+    talker.wait_for_event("goodbye_received", 20)
     assert not openai.records("transcriptions")

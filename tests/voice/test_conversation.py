@@ -399,6 +399,20 @@ def test_a_wake_word_is_greeted_and_the_listen_start_behind_it_does_not_interrup
     assert butler.asked == ["what is this"]
 
 
+def test_a_greeting_waits_for_the_audio_that_tells_where_it_is_to_go(butler: Butler) -> None:
+    talk = Talk(butler)
+    talk.channel.audio_trouble = "No audio has arrived: is UDP 192.0.2.1:8990 open?"
+    talk.detect("你好小智")
+    talk.listen("auto")
+    gevent.sleep(0.1)
+    talk.wait(0.5)
+    assert talk.said == []
+    talk.channel.audio_trouble = None
+    gevent.sleep(0.05)
+    talk.wait(2)
+    assert talk.said == ["tts start", "tts sentence_start", "tts stop"]
+
+
 def test_a_detected_text_that_is_no_wake_word_is_answered(butler: Butler) -> None:
     talk = Talk(butler)
     talk.detect("what time is it")
