@@ -14,7 +14,7 @@ from typing import Any
 
 from gevent import monkey
 
-from app.settings import Log
+from app.sections import Log
 
 FORMAT = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"

@@ -27,13 +27,14 @@ from app.node_lock import NodeLock
 from app.protocol.messages import Goodbye, Mcp
 from app.protocol.topics import PUBLISH_TOPIC
 from app.secrets import Secrets
+from app.sections import AUTO
 from app.session.idle_tools import IdleTools
 from app.session.presence import MAX_DEVICES as MOST_PRESENT
 from app.session.presence import MqttPresence
 from app.session.reach import Reach
 from app.session.registry import Registry
 from app.session.state import TRANSITIONS, State
-from app.settings import AUTO, Settings, SettingsError
+from app.settings import Settings, SettingsError
 from app.timers import Timers
 from app.transport.broker_watch import BrokerWatch
 from app.transport.hybrid import HybridTransport

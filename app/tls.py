@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import ssl
 
-from app.settings import Mqtt, SettingsError
+from app.sections import Mqtt
+from app.settings import SettingsError
 
 log = logging.getLogger(__name__)
 

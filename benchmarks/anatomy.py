@@ -18,8 +18,8 @@ from app.protocol.audio_packet import AUDIO, HEADER, HEADER_SIZE
 from app.protocol.cipher import KEY_SIZE, SessionCipher
 from app.protocol.messages import AudioParams, Features, Listen, Message
 from app.protocol.replay import ReplayWindow
+from app.sections import Dialogue, Udp
 from app.session.session import Session, Terms
-from app.settings import Dialogue, Udp
 from app.timers import Timers
 from app.transport.audio_leg import AudioLeg
 from app.transport.udp import MAX_DATAGRAM, UdpServer

@@ -11,7 +11,7 @@ monkey.patch_all()
 import gevent, logging
 from gevent.threadpool import ThreadPool
 from app import logs
-from app.settings import Log
+from app.sections import Log
 logs.set_up(Log())
 log = logging.getLogger("both")
 def write(who):

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.settings import AUTO, Settings, SettingsError, load
+from app.sections import AUTO
+from app.settings import Settings, SettingsError, load
 
 
 @pytest.fixture(autouse=True)

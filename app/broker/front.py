@@ -31,7 +31,7 @@ from app.protocol.malformed import Malformed
 from app.protocol.mqtt import UnsupportedProtocol
 from app.protocol.topics import ClientId
 from app.secrets import Secrets
-from app.settings import MqttServer
+from app.sections import MqttServer
 
 log = logging.getLogger(__name__)
 patient_log = PatientLog(log)

@@ -17,7 +17,7 @@ from app.broker.outlet import keep_awake
 from app.broker.rundir import BrokerError
 from app.protocol.malformed import Malformed
 from app.protocol.mqtt import Connack, Connect, Disconnect, Frame, Kind, Splitter, Suback, Subscribe, Version
-from app.settings import Mqtt
+from app.sections import Mqtt
 from app.tls import client_tls
 
 LOGIN_SECONDS = 5.0

@@ -8,7 +8,7 @@ import socket
 import struct
 from pathlib import Path
 
-from app.settings import WebSocket
+from app.sections import WebSocket
 from app.transport.udp import address_of_this_machine
 from app.web.host import HostPort
 

@@ -9,7 +9,7 @@ import urllib.request
 from urllib.parse import urlsplit
 
 from app.doctor.finding import Finding, fault, ok, warning
-from app.settings import OpenAi
+from app.sections import OpenAi
 from app.voice.openai_account import OPENAI
 
 MAX_BYTES = 4 * 1024 * 1024

@@ -13,7 +13,8 @@ from wyoming.info import Describe
 from app.doctor import models
 from app.doctor.finding import Finding, fault, ok, warning
 from app.doctor.kept import kept_warnings
-from app.settings import OpenAi, SettingsError, Voice, VoiceStage
+from app.sections import OpenAi, Voice, VoiceStage
+from app.settings import SettingsError
 from app.voice.asr import RECOGNIZERS, make_recognizer
 from app.voice.llm import MINDS, make_mind
 from app.voice.provider import Provider, ProviderFault, Workshop

@@ -21,7 +21,8 @@ from app.client.mqtt_settings import MqttSettings
 from app.client.websocket_settings import WebSocketSettings
 from app.doctor.finding import Finding, fault, ok, warning
 from app.protocol.malformed import Malformed
-from app.settings import AUTO, Settings
+from app.sections import AUTO
+from app.settings import Settings
 from app.web.host import HostPort
 
 CLOCKS_APART_SECONDS = 60

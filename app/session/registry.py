@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from app.journal import Journal
+from app.sections import Sessions as Limits
 from app.session.channel import Channel
 from app.session.session import Conversation, Session, Terms
 from app.session.state import Event
-from app.settings import Sessions as Limits
 from app.throttle import Throttle
 from app.timers import Timer, Timers
 

@@ -19,7 +19,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from app.protocol.topics import ALL_DEVICES, PUBLISH_TOPIC
 from app.secrets import Secrets
-from app.settings import AUTO, Settings
+from app.sections import AUTO
+from app.settings import Settings
 from app.tls import client_tls
 from app.transport.paho_loop import GreenletLoop
 

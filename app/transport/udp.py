@@ -17,7 +17,7 @@ import gevent
 
 from app.protocol.audio_packet import AUDIO, FROM_SERVER, HEADER, HEADER_SIZE
 from app.protocol.cipher import UNUSABLE_SSRCS
-from app.settings import Udp
+from app.sections import Udp
 from app.transport.audio_leg import AudioLeg, UdpFigures
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import gevent
 
 from app.protocol.messages import Alert, Message, Stt
+from app.sections import Dialogue
 from app.session.session import Session
-from app.settings import Dialogue
 from app.timers import Timers
 from app.voice.agent import Agent, NotUnderstood, Sentence
 from app.voice.farewell import is_farewell

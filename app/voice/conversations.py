@@ -23,7 +23,6 @@ from app.voice.figures import VoiceFigures
 from app.voice.memory import Memory
 from app.voice.playback import PlaybackFigures
 
-
 TOOL_EVENTS = ("calls", "failed", "unanswered", "late", "double", "unknown", "malformed")
 
 

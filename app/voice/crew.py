@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.settings import AUTO, Voice
+from app.sections import AUTO, Voice
 from app.voice.agents.assistant import Crew
 from app.voice.asr import make_recognizer
 from app.voice.figures import VoiceFigures

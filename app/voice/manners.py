@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.settings import AUTO, Dialogue
+from app.sections import AUTO, Dialogue
 from app.voice.phrases import Phrases
 
 

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from app.settings import OpenAi, SettingsError
+from app.sections import OpenAi
+from app.settings import SettingsError
 from app.voice.provider import ProviderFault
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.settings import AUTO, OpenAi, SettingsError, VoiceStage
+from app.sections import AUTO, OpenAi, VoiceStage
+from app.settings import SettingsError
 
 log = logging.getLogger(__name__)
 

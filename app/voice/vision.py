@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 
-from app.settings import OpenAi, Vision
+from app.sections import OpenAi, Vision
 from app.voice.llm.chat_events import ChatAnswer
 from app.voice.llm.reasoning import ReasoningFilter
 from app.voice.openai_account import faults, make_client, not_understood, once_again

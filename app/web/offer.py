@@ -6,7 +6,8 @@ import ipaddress
 import logging
 
 from app.protocol.malformed import Malformed
-from app.settings import AUTO, OtaNetwork, Settings
+from app.sections import AUTO, OtaNetwork
+from app.settings import Settings
 from app.web.host import HostPort
 
 log = logging.getLogger(__name__)

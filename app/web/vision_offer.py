@@ -10,7 +10,8 @@ from app.devices.reached import ReachedAddresses
 from app.mcp.discovery import Vision
 from app.protocol import tokens
 from app.protocol.tokens import Purpose
-from app.settings import AUTO, Settings
+from app.sections import AUTO
+from app.settings import Settings
 from app.throttle import Throttle
 from app.web.host import HostPort
 

@@ -14,7 +14,7 @@ from app.broker.rundir import BrokerError
 from app.broker.supervisor import find_mosquitto
 from app.broker.upstream import Upstream
 from app.protocol.mqtt import Publish, Version
-from app.settings import Mqtt
+from app.sections import Mqtt
 from tests.broker.broker_process import OPERATOR, PASSWORD, BrokerProcess, Operator, free_port
 from tests.broker.raw_client import RawClient, device_connect, new_mac
 from tests.waiting import eventually

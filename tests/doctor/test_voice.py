@@ -10,7 +10,7 @@ import pytest
 
 from app.doctor import voice
 from app.doctor.finding import Finding, State
-from app.settings import Voice
+from app.sections import Voice
 from tests.openai_server.process import OpenAiServer
 from tests.system.running_server import free_port
 from tests.wyoming_server.process import WyomingServer

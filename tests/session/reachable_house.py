@@ -10,12 +10,12 @@ from typing import Any
 from app.journal import Journal
 from app.protocol.messages import Features, Mcp
 from app.protocol.topics import BROKER_STATUS_TOPIC, DEVICE_PUBLIC, LIFECYCLE_TOPIC
+from app.sections import Sessions, Udp
 from app.session.idle_tools import IdleTools
 from app.session.presence import MqttPresence
 from app.session.reach import Reach
 from app.session.registry import Registry
 from app.session.session import NotPossible, Session, Terms
-from app.settings import Sessions, Udp
 from app.timers import Timers
 from app.transport.broker_watch import BrokerWatch
 from app.transport.hybrid import HybridTransport

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.journal import Journal
+from app.sections import Sessions
 from app.session.registry import Refused, Registry
 from app.session.session import Session
 from app.session.state import Event
-from app.settings import Sessions
 from app.timers import Timers
 from tests.session.recording_channel import TERMS, FakeClock, RecordingChannel, RecordingConversation
 

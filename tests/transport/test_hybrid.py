@@ -10,9 +10,9 @@ import pytest
 
 from app.journal import Journal
 from app.protocol.topics import DEVICE_PUBLIC, DEVICE_SUB
+from app.sections import Sessions, Udp
 from app.session.registry import Registry
 from app.session.session import Session
-from app.settings import Sessions, Udp
 from app.timers import Timers
 from app.transport.hybrid import HybridTransport
 from app.transport.udp import UdpServer

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from app.protocol.audio_packet import AudioPacket
-from app.settings import Udp
+from app.sections import Udp
 from app.transport.udp import UdpServer
 from tests.system.running_server import free_port, wait_for
 from tests.transport.uplink_device import SSRC, UplinkDevice, opus

@@ -9,9 +9,9 @@ import gevent.event
 import pytest
 
 from app.protocol.messages import Abort, AudioParams, Features, Listen, ListenMode, Tts
+from app.sections import Dialogue
 from app.session.session import NotPossible, Session, Terms
 from app.session.state import Event
-from app.settings import Dialogue
 from app.timers import Timers
 from app.voice.agent import NotUnderstood, Sentence
 from app.voice.agents.echo import EchoAgent

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.settings import OpenAi, SettingsError, Vision
+from app.sections import OpenAi, Vision
+from app.settings import SettingsError
 from app.voice.provider import ProviderFault
 from app.voice.vision import WHAT_IS_IT, VisionModel
 from tests.voice.llm.scripted_chat import Script, ScriptedChat, error

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from app.journal import Journal
 from app.protocol.ws_frames import BINARY, CLOSE, PING, TEXT, Frame, FrameReader, encode_masked, read_close
+from app.sections import Sessions
 from app.session.caller import WebSocketCaller
 from app.session.registry import Registry
 from app.session.session import Session
 from app.session.state import Event
-from app.settings import Sessions
 from app.timers import Timers
 from app.transport.websocket import HELLO_SECONDS, PING_SECONDS, SILENCE_SECONDS, WebSocketTransport
 from app.transport.websocket_link import CLOSING_SECONDS, MAX_OUTBOX_BYTES, STALL_SECONDS

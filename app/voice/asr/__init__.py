@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.settings import Voice
+from app.sections import Voice
 from app.voice.asr.none import NoRecognizer
 from app.voice.asr.openai import OpenAiRecognizer
 from app.voice.asr.pocketsphinx import PocketsphinxRecognizer

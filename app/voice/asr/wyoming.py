@@ -10,7 +10,7 @@ from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 
 from app.opus.codec import SAMPLE_BYTES
-from app.settings import Host, Port
+from app.sections import Host, Port
 from app.voice.pcm import RATE, pcm_of
 from app.voice.provider import Options, ProviderFault, Workshop
 from app.voice.utterance import Utterance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.settings import Voice
+from app.sections import Voice
 from app.voice.llm.mind import Mind
 from app.voice.llm.offline import OfflineMind
 from app.voice.llm.openai import OpenAiMind

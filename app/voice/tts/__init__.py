@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from app.settings import SettingsError, Tts
+from app.sections import Tts
+from app.settings import SettingsError
 from app.voice.provider import Workshop, choose
 from app.voice.tts.cache import SpeechCache
 from app.voice.tts.chime import Chime, ChimeOptions

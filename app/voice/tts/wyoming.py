@@ -10,7 +10,7 @@ from wyoming.audio import AudioChunk, AudioStop
 from wyoming.event import Event
 from wyoming.tts import Synthesize, SynthesizeVoice
 
-from app.settings import Host, Port
+from app.sections import Host, Port
 from app.voice.provider import Options, ProviderFault, Workshop
 from app.voice.tts.synthesizer import Pcm
 from app.voice.tts.wav import SampleFormat

@@ -15,7 +15,8 @@ import pytest
 from gevent.server import StreamServer
 
 from app.opus.ogg import OggReader
-from app.settings import OpenAi, SettingsError
+from app.sections import OpenAi
+from app.settings import SettingsError
 from app.voice.asr.openai import OpenAiOptions, OpenAiRecognizer, iso_639_1
 from app.voice.provider import ProviderFault, Workshop
 from app.voice.utterance import Utterance

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.settings import SettingsError, Voice
+from app.sections import Voice
+from app.settings import SettingsError
 from app.voice.llm import make_mind
 from app.voice.llm.offline import OfflineMind
 from app.voice.llm.openai import OpenAiMind

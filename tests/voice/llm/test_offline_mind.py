@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.settings import OpenAi
+from app.sections import OpenAi
 from app.voice.llm.mind import AssistantSaid, Prompt, Said, Tool, ToolAnswered, ToolCall, UserSaid
 from app.voice.llm.offline import OfflineMind
 from app.voice.provider import Workshop

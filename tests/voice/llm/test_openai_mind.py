@@ -12,7 +12,8 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from app.settings import OpenAi, SettingsError, VoiceStage
+from app.sections import OpenAi, VoiceStage
+from app.settings import SettingsError
 from app.voice.llm.mind import AssistantSaid, Prompt, Tool, ToolCall, UserSaid
 from app.voice.llm.openai import OpenAiMind
 from app.voice.provider import ProviderFault, Workshop, choose

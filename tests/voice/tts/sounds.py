@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.opus.codec import Decoder
-from app.settings import OpenAi
+from app.sections import OpenAi
 from app.voice.provider import Workshop
 from app.voice.tts.synthesizer import OpusPacket, Pcm
 

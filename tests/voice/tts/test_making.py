@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.settings import OpenAi, SettingsError, Tts
+from app.sections import OpenAi, Tts
+from app.settings import SettingsError
 from app.voice.tts import SYNTHESIZERS, make_speaker, make_synthesizer
 from app.voice.tts.chime import Chime
 from app.voice.tts.command import CommandSynthesizer

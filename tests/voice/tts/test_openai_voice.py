@@ -12,7 +12,7 @@ import pytest
 from app.opus.codec import Encoder
 from app.opus.ogg import ogg_opus
 from app.protocol.malformed import Malformed
-from app.settings import OpenAi
+from app.sections import OpenAi
 from app.voice.provider import ProviderFault
 from app.voice.tts.cache import SpeechCache
 from app.voice.tts.chime import Chime, ChimeOptions
