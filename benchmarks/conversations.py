@@ -22,7 +22,7 @@ from app.protocol.audio_packet import HEADER
 from app.voice.listening import Listening
 from benchmarks import machine
 from benchmarks.figures import quantile
-from benchmarks.fleet import Device, Fleet
+from benchmarks.fleet import Device, Fleet, hello
 from benchmarks.load import audio_socket
 from benchmarks.recordings import FRAME_MS
 from benchmarks.report import Report, Row
@@ -72,6 +72,7 @@ class Talk:
     turns: list[Turn]
     number: int = 0
     is_speaking: bool = False
+    knows_tools: bool = False
     tools: Tools = field(default_factory=lambda: Tools("benchmark", "1.0.0"))
 
     @property
@@ -95,10 +96,11 @@ def measure(cores: machine.Cores, speech: list[bytes], scale: Scale, report: Rep
             stand_in.behave("transcriptions", before_head=RECOGNIZER_SECONDS)
             stand_in.behave("chat", before_head=MIND_SECONDS, between_chunks=WORD_SECONDS)
             stand_in.behave("speech", before_head=VOICE_SECONDS, between_chunks=PIECE_SECONDS)
-            fleet.open_sessions([talk.device for talk in talks])
-            cpu, began = machine.cpu_seconds(server.worker), time.monotonic()
             with audio_socket(server.udp_port) as sock:
-                _Hall(server, fleet, sock, talks).run()
+                hall = _Hall(server, fleet, sock, talks)
+                hall.open()
+                cpu, began = machine.cpu_seconds(server.worker), time.monotonic()
+                hall.run()
             busy = (machine.cpu_seconds(server.worker) - cpu) / (time.monotonic() - began)
             _report(report, [turn for talk in talks for turn in talk.turns], stand_in.records(), busy)
             share = 100 * server.disturbance()
@@ -142,9 +144,20 @@ class _Hall:
         self._socket = sock
         self._talks = talks
         self._by_mac = {talk.device.mac: talk for talk in talks}
-        self._by_ssrc = {talk.device.ssrc: talk for talk in talks}
+        self._by_ssrc: dict[int, Talk] = {}
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
+
+    def open(self) -> None:
+        """A session for each, its tools known to the server. Raises ServerError."""
+        for talk in self._talks:
+            self._fleet.publish(talk.device, hello())
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not all(talk.knows_tools for talk in self._talks):
+            for device, message, _ in self._fleet.poll(0.1):
+                self._receive(self._by_mac[device.mac], message)
+            if time.monotonic() > deadline:
+                raise ServerError(f"the sessions are not open; the log ends with:\n{self._server.log_tail()}")
 
     def run(self) -> None:
         """Returns when every answer has been heard. Raises ServerError when none comes for long."""
@@ -187,7 +200,11 @@ class _Hall:
 
     def _receive(self, talk: Talk, message: dict[str, object]) -> None:
         match message["type"], message.get("state"):
+            case "hello", _:
+                talk.device.take_hello(message)
+                self._by_ssrc[talk.device.ssrc] = talk
             case "mcp", _:
+                talk.knows_tools = message["payload"]["method"] == "tools/list"  # type: ignore[index]
                 answer = talk.tools.answer(message["payload"])  # type: ignore[arg-type]
                 if answer is not None:
                     self._tell(talk, {"type": "mcp", "payload": answer})

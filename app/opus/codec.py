@@ -45,6 +45,12 @@ def _opuslib() -> ModuleType:
     return module
 
 
+def load() -> None:
+    """Loads libopus. To be called once on the main thread before other threads code: looking for the library starts a program,
+    which in a process that gevent has patched works there alone. Raises OpusMissing."""
+    _opuslib()
+
+
 class Encoder:
     """The device's microphone encoder, unless told otherwise: application AUDIO, VBR, DTX, bitrate auto (PROTOCOL.md 6).
 

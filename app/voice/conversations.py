@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from app.figures import ConversationFigures
 from app.mcp.client import ToolBox
 from app.mcp.discovery import Vision
 from app.mcp.known import KnownTools
+from app.opus import codec
 from app.protocol.messages import Mcp
 from app.session.session import Session
 from app.settings import Settings
@@ -22,6 +24,8 @@ from app.voice.crew import make_crew
 from app.voice.figures import VoiceFigures
 from app.voice.memory import Memory
 from app.voice.playback import PlaybackFigures
+
+log = logging.getLogger(__name__)
 
 TOOL_EVENTS = ("calls", "failed", "unanswered", "late", "double", "unknown", "malformed")
 
@@ -43,6 +47,7 @@ class Conversations:
         self.playback = PlaybackFigures()
         self.figures = VoiceFigures()
         self._studio = Studio(settings.dialogue, timers, self.playback, self.figures)
+        _load_libopus()
         self._crew: Crew | None = None
         if settings.dialogue.agent == "assistant":
             self._crew = make_crew(settings.voice, settings.state_dir, memory, self.figures)
@@ -84,3 +89,11 @@ class Conversations:
         tools = self.tool_box(session.device_id, lambda payload: channel.send_json(Mcp(session_id=session_id, payload=payload)))
         self._timers.after(0, tools.begin)  # the device gets its hello first
         return tools
+
+
+def _load_libopus() -> None:
+    """Before a thread of the pool needs it."""
+    try:
+        codec.load()
+    except codec.OpusMissing as missing:
+        log.warning("%s Until then nothing can be decoded or encoded.", missing)

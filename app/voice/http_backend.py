@@ -30,6 +30,7 @@ MOST_IDLE_CONNECTIONS = 32
 IDLE_SECONDS = 120.0
 """How long a connection is kept for the next turn; servers that close it earlier are noticed."""
 GATHERED_BYTES = 65_536
+"""Of a request; so many are sent without waiting for the rest."""
 ADDRESSES_TRIED = 2
 """A host of several addresses, the first of which swallows what is sent to it, leaves time for so many."""
 

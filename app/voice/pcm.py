@@ -1,6 +1,6 @@
 """An utterance as PCM, for recognizers that read no Opus.
 
-gevent is imported where it is used: the process of the offline recognizer decodes without it.
+gevent and the settings are imported where they are used: the process of the offline recognizer decodes without them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import wave
 
-from app.opus.codec import SAMPLE_BYTES, Decoder
+from app.opus.codec import SAMPLE_BYTES, Decoder, OpusMissing
 from app.opus.packet import silent_packet
 from app.protocol.malformed import Malformed
 from app.voice.utterance import Utterance
@@ -20,12 +20,25 @@ RATE = 16_000
 def pcm_of(utterance: Utterance) -> bytes:
     """The utterance as PCM, decoded in the hub's thread pool; what was lost is concealed, so that time stays right.
 
-    Raises OpusMissing.
+    `load_decoder` has to have been called.
     """
     from gevent import get_hub
 
     pcm: bytes = get_hub().threadpool.apply(decoded, (utterance,))
     return pcm
+
+
+def load_decoder(place: str) -> None:
+    """Loads libopus, which must not be done first in a pool's thread: its search starts a program, and that needs the hub.
+
+    Raises SettingsError with a sentence that begins with ``place``.
+    """
+    from app.settings import SettingsError
+
+    try:
+        Decoder(RATE)
+    except OpusMissing as missing:
+        raise SettingsError(f"{place}: {missing}") from None
 
 
 def wav_of(utterance: Utterance) -> bytes:

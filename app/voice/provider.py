@@ -34,8 +34,8 @@ class Options(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What every provider may use. ``timeout_seconds``: how long the stage may take to answer, or to go on answering; ``zone``: the
-    time zone of the time that is told; None: this machine's.
+    """What every provider may use. ``timeout_seconds``: how long the stage may take to answer, or to go on answering; ``zone``:
+    the time zone of the time that is told; None: this machine's.
     """
 
     openai: OpenAi
@@ -73,29 +73,33 @@ def choose(
     cannot run on this machine. Raises SettingsError with a sentence that names the setting.
     """
     wanted = section.provider
-    if wanted != AUTO:
-        return _make(stage, wanted, section, table, workshop)
-    if workshop.openai.is_configured and "openai" in table:
-        return _make(stage, "openai", section, table, workshop)
+    if wanted == AUTO:
+        wanted = "openai" if workshop.openai.is_configured and "openai" in table else by_default
+    options = _options(stage, wanted, section, table)  # what is written wrong stops the start, whatever else could run
     try:
-        return _make(stage, by_default, section, table, workshop)
+        return _make(table[wanted], options, workshop)
     except SettingsError as fault:
+        if section.provider != AUTO or wanted != by_default:
+            raise
         log.warning("voice.%s: %s goes on with %s", stage, fault, at_worst)
-        return _make(stage, at_worst, section, table, workshop)
+        return _make(table[at_worst], _options(stage, at_worst, section, table), workshop)
 
 
-def _make(stage: str, name: str, section: VoiceStage, table: Mapping[str, type[P]], workshop: Workshop) -> P:
+def _options(stage: str, name: str, section: VoiceStage, table: Mapping[str, type[P]]) -> Options:
     place = f"voice.{stage}"
     if name not in table:
         raise SettingsError(f"{place}.provider: {name!r} is none of {', '.join((AUTO, *table))}.")
     for key in section.options:
         if key not in table:
             raise SettingsError(f"{place}.{key}: there is no such key and no such provider; it knows {', '.join(table)}.")
-    made = table[name]
+    known: type[Options] = table[name].Options
     try:
-        options = made.Options.model_validate(section.options.get(name, {}))
+        return known.model_validate(section.options.get(name, {}))
     except ValidationError as error:
         raise SettingsError("\n".join(_sentences(f"{place}.{name}", error))) from None
+
+
+def _make(made: type[P], options: Options, workshop: Workshop) -> P:
     make: Any = made
     provider: P = make(options, workshop)
     return provider

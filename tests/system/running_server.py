@@ -20,7 +20,7 @@ import gevent
 
 TOP = Path(__file__).resolve().parents[2]
 GUNICORN = (sys.executable, "-m", "gunicorn", "-k", "gevent", "wsgi:app")
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 
 T = TypeVar("T")
 _METRIC = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
@@ -45,7 +45,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 class RunningServer:
     """``config``: the document of a configuration file of its own, else the repository's. Ports come from the environment.
 
-    The echo answers, unless ``environment`` says otherwise: it needs nothing else, and gives back what it got.
+    The echo answers, unless ``config`` or ``environment`` says otherwise: it needs nothing else, and gives back what it got.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class RunningServer:
         ours = ("XIAOZHI_", "OPENAI_", "PORT", "DATABASE_URL")
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
-            "XIAOZHI_DIALOGUE__AGENT": "echo",
+            **({} if "dialogue" in (config or {}) else {"XIAOZHI_DIALOGUE__AGENT": "echo"}),
             "PORT": str(self.http_port),
             "XIAOZHI_MQTT_SERVER__LISTEN_PORT": str(self.mqtt_port),
             "XIAOZHI_UDP__LISTEN_PORT": str(self.udp_port),
@@ -104,7 +104,7 @@ class RunningServer:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.readiness()}\n{self.log()}") from None
 
-    def ended(self, seconds: float = 10.0) -> int:
+    def ended(self, seconds: float = 30.0) -> int:
         """Waits for the end of the master and returns its exit status."""
         assert self.process is not None
         process = self.process

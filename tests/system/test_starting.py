@@ -59,7 +59,7 @@ def refused(server: RunningServer) -> str:
     """The log of a server that must not start."""
     with contextlib.closing(_Closing(server)):
         server.start(wait=False)
-        assert server.ended(20) != 0
+        assert server.ended(60) != 0
         assert server.pids() == {}, server.log()
         assert "Traceback" not in server.log(), server.log()
         return server.log()

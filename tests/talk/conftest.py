@@ -17,6 +17,8 @@ QUICK = {
 }
 """An assistant that does not let a test wait, and asks for every sentence again."""
 
+START_SECONDS = 60.0
+
 
 @pytest.fixture(scope="module")
 def stand_in() -> Iterator[OpenAiServer]:
@@ -29,8 +31,18 @@ def server(stand_in: OpenAiServer, tmp_path_factory: pytest.TempPathFactory) -> 
     """An assistant that recognizes, thinks and speaks through the stand-in."""
     stages = {f"XIAOZHI_VOICE__{stage}__TIMEOUT_SECONDS": "3" for stage in ("ASR", "LLM", "TTS")}
     environment = {**QUICK, **stages, **stand_in.environment()}
-    with RunningServer(tmp_path_factory.mktemp("talk"), environment=environment) as running:
-        yield running
+    running = RunningServer(tmp_path_factory.mktemp("talk"), environment=environment)
+    try:
+        yield started(running)
+    finally:
+        running.clear()
+
+
+def started(server: RunningServer) -> RunningServer:
+    """With patience: several servers may start beside one another, each of several processes."""
+    server.start(wait=False)
+    server.wait_until_ready(START_SECONDS)
+    return server
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from tests.openai_server.process import OpenAiServer
 from tests.shared import packets_of
 from tests.system.devices import together
 from tests.system.running_server import RunningServer, wait_for
+from tests.talk.conftest import started
 from tests.talk.talker import SPEECH, Talker, arrived, loudness, one_talker, said_before, spoken
 
 MODES: tuple[ListenMode, ...] = ("auto", "manual", "realtime")
@@ -104,7 +105,7 @@ def test_the_conversation_survives_a_restart_of_the_server(openai: OpenAiServer,
     talker.ask(spoken(openai, "alpha"))
     assert server.stop() == 0
     talker.wait_for_event("goodbye_received", 10)
-    server.start()
+    started(server)
     talker.hello()
     talker.ask(spoken(openai, "beta"))
     assert said_before(openai, "beta") == [("user", "alpha"), ("assistant", "You said: alpha. That was number 1.")]

@@ -19,6 +19,7 @@ SLACK = 0.25
 
 def told_as_usual(talker: Talker, openai: OpenAiServer, text: str) -> None:
     """The next turn works."""
+    openai.script(ms_per_character=15)
     for route in ("transcriptions", "chat", "speech"):
         openai.behave(route)
     reply = talker.ask(spoken(openai, text))

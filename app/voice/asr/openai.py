@@ -13,7 +13,7 @@ from pydantic import Field
 
 from app.opus.ogg import ogg_opus
 from app.voice import openai_account
-from app.voice.pcm import wav_of
+from app.voice.pcm import load_decoder, wav_of
 from app.voice.provider import Options, Workshop
 from app.voice.utterance import Utterance
 
@@ -35,11 +35,13 @@ class OpenAiOptions(Options):
 
 
 class OpenAiRecognizer:
-    """See app/voice/asr/recognizer.py. Raises SettingsError where there is no account."""
+    """See app/voice/asr/recognizer.py. Raises SettingsError where there is no account, or no libopus to make WAV with."""
 
     Options: ClassVar = OpenAiOptions
 
     def __init__(self, options: OpenAiOptions, workshop: Workshop) -> None:
+        if options.format == "wav":
+            load_decoder(PLACE)
         self._options = options
         self._seconds = workshop.timeout_seconds
         self._client = openai_account.make_client(

@@ -1,4 +1,4 @@
-"""The recognizer that needs no server and no key: English only, good at commands and fair at the rest (docs/providers.md).
+"""The recognizer that needs no server and no key: English only, good at commands, poor at the rest.
 
 It recognizes in processes of its own (app/voice/sphinx), one utterance after another in each.
 """
@@ -30,13 +30,13 @@ class PocketsphinxOptions(Options):
     """``voice.asr.pocketsphinx``."""
 
     processes: int = Field(default=1, ge=1, le=64)
-    """How many utterances are recognized at the same time; each takes a core and about 150 MB."""
+    """How many utterances are recognized at the same time; each takes a core and about 190 MB."""
 
 
 class PocketsphinxRecognizer:
-    """See app/voice/asr/recognizer.py. The first process is started at once, so that it has loaded its models by the first question.
+    """See app/voice/asr/recognizer.py. Raises SettingsError where pocketsphinx is not installed.
 
-    Raises SettingsError where pocketsphinx is not installed.
+    The first process is started at once, so that it has loaded its models by the first question.
     """
 
     Options: ClassVar = PocketsphinxOptions
@@ -80,6 +80,8 @@ class PocketsphinxRecognizer:
             try:
                 return child.recognize(body)
             except OSError:
+                if self._is_closed:
+                    raise
                 log.warning("%s: the recognizing process has died; it is started again", PLACE)
                 return child.recognize(body)
         except OSError:

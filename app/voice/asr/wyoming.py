@@ -11,7 +11,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 
 from app.opus.codec import SAMPLE_BYTES
 from app.sections import Host, Port
-from app.voice.pcm import RATE, pcm_of
+from app.voice.pcm import RATE, load_decoder, pcm_of
 from app.voice.provider import Options, ProviderFault, Workshop
 from app.voice.utterance import Utterance
 from app.voice.wyoming_connection import WyomingConnection, once_again
@@ -32,11 +32,12 @@ class WyomingOptions(Options):
 
 
 class WyomingRecognizer:
-    """See app/voice/asr/recognizer.py."""
+    """See app/voice/asr/recognizer.py. Raises SettingsError where libopus is missing."""
 
     Options: ClassVar = WyomingOptions
 
     def __init__(self, options: WyomingOptions, workshop: Workshop) -> None:
+        load_decoder(PLACE)
         self._options = options
         self._seconds = workshop.timeout_seconds
 

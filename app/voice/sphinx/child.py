@@ -31,16 +31,13 @@ class Child:
         self._received = bytearray()
         self._number = 0
 
-    @property
-    def is_started(self) -> bool:
-        return self._process is not None
-
     def start(self) -> None:
         """Starts the process if there is none; it loads its models meanwhile. Raises OSError."""
         if self._process is not None:
             return
-        ours, its = gevent.socket.socketpair()
+        ours, its = gevent.socket.socketpair()  # type: ignore[attr-defined]
         try:
+            os.set_blocking(its.fileno(), True)  # gevent's are not, and its process shares that
             self._process = os.pidfd_open(_spawn(its.fileno()))
         except BaseException:
             ours.close()

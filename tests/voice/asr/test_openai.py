@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import ssl
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.event
 import gevent.socket
+import gevent.ssl
 import pytest
 from gevent.server import StreamServer
 
@@ -20,6 +23,7 @@ from app.settings import SettingsError
 from app.voice.asr.openai import OpenAiOptions, OpenAiRecognizer, iso_639_1
 from app.voice.provider import ProviderFault, Workshop
 from app.voice.utterance import Utterance
+from tests.foreign.certificates import Authority
 from tests.shared import packets_of
 from tests.voice.asr.http_peer import Answer, HttpPeer, cuts, hangs, http_peer, says, sends
 
@@ -45,13 +49,6 @@ def asking(*answers: Answer, seconds: float = 20.0, **options: Any) -> Iterator[
             yield peer, made
         finally:
             made.close()
-
-
-def fault_of(*answers: Answer, seconds: float = 20.0) -> str:
-    with asking(*answers, seconds=seconds) as (_, made), pytest.raises(ProviderFault) as caught:
-        made.transcribe(lamp(), "en")
-    assert KEY not in str(caught.value)
-    return str(caught.value)
 
 
 def test_the_utterance_goes_as_ogg_opus_with_its_packets_as_they_are() -> None:
@@ -235,8 +232,42 @@ def test_a_refused_connection_names_the_server() -> None:
 
 
 def test_https_to_a_server_without_tls_says_so() -> None:
-    with http_peer(says(SPOKEN)) as peer, pytest.raises(ProviderFault, match="http:// instead of https://"):
-        recognizer(peer.url.replace("http:", "https:")).transcribe(lamp(), "en")
+    def serve(sock: Any, _address: object) -> None:
+        sock.recv(1)
+        sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    server = StreamServer(("127.0.0.1", 0), serve)
+    server.start()
+    with pytest.raises(ProviderFault, match="http:// instead of https://"):
+        recognizer(f"https://127.0.0.1:{server.server_port}/v1").transcribe(lamp(), "en")
+    server.stop(timeout=0)
+
+
+def test_a_certificate_that_is_not_trusted_is_a_fault_and_not_tried_again(tmp_path: Path) -> None:
+    certificate = Authority(tmp_path).sign("localhost")
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.pem, certificate.key)
+    connections = []
+
+    def serve(sock: Any, _address: object) -> None:
+        connections.append(sock)
+        with contextlib.suppress(OSError):
+            context.wrap_socket(sock, server_side=True)
+
+    server = StreamServer(("127.0.0.1", 0), serve)
+    server.start()
+    with pytest.raises(ProviderFault, match=r"is not trusted \(.*SSL_CERT_FILE"):
+        recognizer(f"https://127.0.0.1:{server.server_port}/v1").transcribe(lamp(), "en")
+    server.stop(timeout=0)
+    assert len(connections) == 1
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with http_peer(says(SPOKEN)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "")
+        assert recognizer("http://whisper.example/v1").transcribe(lamp(), "en") == "please turn on the light"
+    assert proxy.requests[0].path == "http://whisper.example/v1/audio/transcriptions"
 
 
 def test_what_is_secret_in_an_address_is_not_told() -> None:
