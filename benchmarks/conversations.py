@@ -2,8 +2,8 @@
 
 From the end-of-speech decision to the recognizer's request on its way, and from the synthesizer's first byte to the first UDP
 packet. The decision falls with the arrival of one packet, which follows from the recording; the device notes when it sends that
-packet, the stand-in when the request arrived and when its first sound left. So loopback, the broker's absence and the stand-in's
-own work in between are all in the figures.
+packet, the stand-in when the request arrived and when its first sound left. So the way over loopback is in the figures, and so is
+the time for which the server lets packets gather.
 """
 
 from __future__ import annotations
