@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.protocol.messages import Abort, AudioParams, Features, FromDevice, Goodbye, Listen, Mcp, Message
+from app.protocol.messages import Abort, AudioParams, Features, FromDevice, Goodbye, Listen, Mcp, Message, ServerHello
 from app.session.channel import Channel
 from app.session.device_tools import DeviceTools
 from app.session.state import TELLS_THE_DEVICE, TRANSITIONS, Event, State
@@ -22,6 +22,10 @@ class NotPossible(Exception):
 
 class Conversation(Protocol):
     """Who talks with the device during a session. Its methods return at once."""
+
+    def on_open(self) -> None:
+        """The device has been sent its hello: it may be told more."""
+        ...
 
     def on_audio(self, sequence: int, packet: bytes) -> None:
         """One Opus packet that has not been seen before; a late one comes after those with higher sequences."""
@@ -94,6 +98,12 @@ class Session:
     def begin(self, conversation: Conversation) -> None:
         """Gives the session the one who talks in it."""
         self._conversation = conversation
+
+    def welcome(self, hello: ServerHello) -> None:
+        """Answers the device's hello; nothing else is said before it."""
+        self.channel.send_json(hello)
+        if self._conversation is not None:
+            self._conversation.on_open()
 
     @property
     def is_speaking(self) -> bool:

@@ -249,7 +249,7 @@ class HybridTransport:
                 deliver=session.receive_audio,
             )
         )
-        channel.send_json(
+        session.welcome(
             ServerHello(
                 session_id=session.id,
                 transport="udp",

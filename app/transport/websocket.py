@@ -194,7 +194,7 @@ class WebSocketTransport:
             connection.caller.device_id, channel, Terms(uplink, downlink, hello.features), note=NO_NOTE
         )
         connection.begin(session, channel, framing, uplink)
-        channel.send_json(
+        session.welcome(
             ServerHello(session_id=session.id, transport="websocket", version=framing.version, audio_params=downlink)
         )
 

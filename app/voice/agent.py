@@ -52,6 +52,10 @@ class Agent(Protocol):
         """The device's tools; None when it has none."""
         ...
 
+    def open(self) -> None:
+        """The device has been sent its hello, and may be asked for its tools. Returns at once."""
+        ...
+
     def attend(self) -> None:
         """Somebody is about to talk: what is known of the device may be fetched. Returns at once."""
         ...

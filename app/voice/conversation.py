@@ -55,6 +55,10 @@ class SpokenConversation:
 
     # What the device does
 
+    def on_open(self) -> None:
+        """The device has its hello."""
+        self._agent.open()
+
     def on_audio(self, sequence: int, packet: bytes) -> None:
         """One Opus packet of the device."""
         if self._listening is not None:

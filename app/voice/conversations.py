@@ -86,9 +86,7 @@ class Conversations:
         if not session.terms.features.mcp:
             return None
         channel, session_id = session.channel, session.id
-        tools = self.tool_box(session.device_id, lambda payload: channel.send_json(Mcp(session_id=session_id, payload=payload)))
-        self._timers.after(0, tools.begin)  # the device gets its hello first
-        return tools
+        return self.tool_box(session.device_id, lambda payload: channel.send_json(Mcp(session_id=session_id, payload=payload)))
 
 
 def _load_libopus() -> None:

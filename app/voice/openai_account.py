@@ -36,11 +36,13 @@ LIBRARIES = ("openai", "httpx2", "httpcore2")
 def make_client(account: OpenAi, place: str, timeout_seconds: float, *, api_key: str = "", base_url: str = "") -> OpenAI:
     """A client for ever: its connections are kept between requests.
 
-    ``api_key`` and ``base_url`` are the provider's own options; empty: those of the account. ``place``: the settings they stand
-    in, such as ``voice.asr.openai``. ``timeout_seconds``: how long the server may be silent. Nothing is repeated by the client
-    itself: `once_again` does that. Raises SettingsError with a sentence that names the setting.
+    ``api_key`` and ``base_url`` are the provider's own options; empty: those of the account, whose key goes to no other server.
+    ``place``: the settings they stand in, such as ``voice.asr.openai``. ``timeout_seconds``: how long the server may be silent.
+    Nothing is repeated by the client itself: `once_again` does that. Raises SettingsError with a sentence that names the setting.
     """
-    key, url = (api_key or account.api_key).strip(), (base_url or account.base_url).strip()
+    url = (base_url or account.base_url).strip()
+    is_the_accounts = url == account.base_url.strip()
+    key = (api_key or (account.api_key if is_the_accounts else "")).strip()
     if not key and not url:
         raise SettingsError(
             f"{place}: there is no account: set OPENAI_API_KEY or {place}.api_key, or name a server in {place}.base_url."

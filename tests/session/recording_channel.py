@@ -58,7 +58,10 @@ class RecordingConversation:
     def __init__(self) -> None:
         self.events: list[Any] = []
         self.is_speaking = False
-        self.closed = 0
+        self.opened = self.closed = 0
+
+    def on_open(self) -> None:
+        self.opened += 1
 
     def on_audio(self, sequence: int, packet: bytes) -> None:
         self.events.append((sequence, packet))

@@ -81,6 +81,11 @@ class Assistant:
         """In the language that was last spoken."""
         return phrases_in(self._heard_language or self._language)
 
+    def open(self) -> None:
+        """Asks the device for its tools."""
+        if self.tools is not None:
+            self.tools.begin()
+
     def attend(self) -> None:
         """Fetches what is remembered of the device."""
         _ = self._known

@@ -16,6 +16,9 @@ class EchoAgent:
     phrases = None
     tools = None
 
+    def open(self) -> None:
+        """There is nothing to ask for."""
+
     def attend(self) -> None:
         """There is nothing to fetch."""
 

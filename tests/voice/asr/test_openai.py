@@ -100,6 +100,14 @@ def test_model_and_prompt_are_told_and_the_options_account_goes_before_the_commo
     assert peer.requests[0].headers["authorization"] == "Bearer own"
 
 
+def test_the_account_s_key_goes_to_no_other_server() -> None:
+    with http_peer(says(SPOKEN)) as peer:
+        made = recognizer("http://127.0.0.1:1/v1", base_url=peer.url)
+        assert made.transcribe(lamp(), "en") == "please turn on the light"
+        made.close()
+    assert KEY not in peer.requests[0].headers["authorization"]
+
+
 @pytest.mark.parametrize(("tag", "letters"), [("zh-CN", "zh"), ("cmn-Hans", "zh"), ("EN", "en"), ("gsw", ""), ("", "")])
 def test_a_language_goes_as_iso_639_1_or_not_at_all(tag: str, letters: str) -> None:
     assert iso_639_1(tag) == letters
