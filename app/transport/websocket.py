@@ -194,9 +194,7 @@ class WebSocketTransport:
             connection.caller.device_id, channel, Terms(uplink, downlink, hello.features), note=NO_NOTE
         )
         connection.begin(session, channel, framing, uplink)
-        session.welcome(
-            ServerHello(session_id=session.id, transport="websocket", version=framing.version, audio_params=downlink)
-        )
+        session.welcome(ServerHello(session_id=session.id, transport="websocket", version=framing.version, audio_params=downlink))
 
     def _give_up(self, link: WebSocketLink) -> None:
         """The session on this link is over, whoever ended it: so is the connection."""

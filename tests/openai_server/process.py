@@ -19,6 +19,9 @@ TOP = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 
 
+KEY = "sk-stand-in"
+
+
 class OpenAiServer:
     """A context manager: inside it the server runs. Nothing in here waits for anything but its own answers."""
 
@@ -67,8 +70,11 @@ class OpenAiServer:
     def environment(self) -> dict[str, str]:
         """What a voice server has to be started with: one account, and each stage on a port of its own."""
         stages = {"ASR": "transcriptions", "LLM": "chat", "TTS": "speech"}
-        own = {f"XIAOZHI_VOICE__{stage}__OPENAI__BASE_URL": self.base_url_of(route) for stage, route in stages.items()}
-        return {"OPENAI_BASE_URL": self.base_url, "OPENAI_API_KEY": "sk-stand-in", **own}
+        own = {}
+        for stage, route in stages.items():
+            own[f"XIAOZHI_VOICE__{stage}__OPENAI__BASE_URL"] = self.base_url_of(route)
+            own[f"XIAOZHI_VOICE__{stage}__OPENAI__API_KEY"] = KEY
+        return {"OPENAI_BASE_URL": self.base_url, "OPENAI_API_KEY": KEY, **own}
 
     # What tests say
 

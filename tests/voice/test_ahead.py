@@ -66,8 +66,7 @@ def test_close_ends_a_source_that_was_not_at_work() -> None:
 
     def source() -> Iterator[int]:
         try:
-            for item in range(100):
-                yield item
+            yield from range(100)
         finally:
             ended.set()
 
