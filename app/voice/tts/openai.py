@@ -52,6 +52,8 @@ class OpenAiSynthesizer:
             workshop.openai, PLACE, workshop.timeout_seconds, api_key=options.api_key, base_url=options.base_url
         )
         self._server = str(self._client.base_url)
+        # The library imports this at its first use, which must not be the first question.
+        self._speech = self._client.audio.speech.with_streaming_response
 
     def identity(self, language: str) -> str:
         options = self._options
@@ -74,7 +76,7 @@ class OpenAiSynthesizer:
         from openai import omit
 
         options = self._options
-        return self._client.audio.speech.with_streaming_response.create(
+        return self._speech.create(
             input=text,
             model=options.model,
             voice=options.voice,
