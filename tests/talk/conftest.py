@@ -30,7 +30,7 @@ def stand_in() -> Iterator[OpenAiServer]:
 def server(stand_in: OpenAiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """An assistant that recognizes, thinks and speaks through the stand-in."""
     stages = {f"XIAOZHI_VOICE__{stage}__TIMEOUT_SECONDS": "3" for stage in ("ASR", "LLM", "TTS")}
-    environment = {**QUICK, **stages, **stand_in.environment()}
+    environment = {**QUICK, **stages, **stand_in.environment(), "XIAOZHI_VOICE__VISION__ENABLE": "true"}
     running = RunningServer(tmp_path_factory.mktemp("talk"), environment=environment)
     try:
         yield started(running)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
+from app.client.camera import PICTURE, Camera
 from app.client.tools import Fault
 from tests.openai_server.chat import Rule
 from tests.openai_server.process import OpenAiServer
@@ -113,3 +116,18 @@ def test_known_tools_are_there_at_once_after_another_hello(openai: OpenAiServer,
     talker.ask(spoken(openai, "hello again", packets=9))
     first, second = (record.facts["tools"] for record in openai.records("chat"))
     assert first == second != []
+
+
+def test_a_picture_is_taken_looked_at_and_spoken_of(openai: OpenAiServer, server: RunningServer) -> None:
+    openai.script(rules=[Rule("holding", "Look: {results}", (("take_photo", '{"question": "what is this"}'),))])
+    talker = Talker(server)
+    try:
+        talker.tools.camera = Camera(talker.identity)
+        talker.hello()
+        know_tools(talker)
+        reply = talker.ask(spoken(openai, "what am I holding"))
+    finally:
+        talker.shutdown()
+    said = " ".join(reply.texts)
+    address = len("data:image/jpeg;base64,") + len(b64encode(PICTURE))
+    assert f"I see a picture of {address} bytes. You asked: what is this" in said
