@@ -37,6 +37,9 @@ PLACE = "voice.llm.openai"
 MOST_BYTES = 8 * 1024 * 1024
 """Of one answer; what is longer has no end."""
 LONGEST_ANSWER_SECONDS = 600.0
+FINISHED_SECONDS = 1.0
+"""How much longer an answer is waited for that has its ``finish_reason``, but neither ``[DONE]`` nor an end: some servers keep
+the connection, and others have something to say after it."""
 TAIL_SECONDS = 0.05
 """How long the end of the body may take behind ``[DONE]``, so that the connection can be used again."""
 MOST_REFUSED = 1000
@@ -175,7 +178,8 @@ class OpenAiMind:
         try:
             while True:
                 asked = self._clock()
-                block = next(body, None)
+                with gevent.Timeout(FINISHED_SECONDS if answer.is_finished else None, TimeoutError):
+                    block = next(body, None)
                 if block is None:
                     return
                 took = self._clock() - asked
