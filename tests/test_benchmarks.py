@@ -10,47 +10,30 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[1]
 
 
-def test_the_benchmark_of_playback_hears_every_frame_and_writes_its_figures(tmp_path: Path) -> None:
+def rows_of(benchmark: str, results: Path) -> dict[str, float]:
+    """What it writes, by key."""
     run = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--tiny", "--only", "playback", "--results", str(tmp_path)],
+        [sys.executable, "-m", "benchmarks", "--tiny", "--only", benchmark, "--results", str(results)],
         cwd=TOP,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    (written,) = tmp_path.glob("*.json")
-    rows = {row["key"]: row["value"] for section in json.loads(written.read_text())["sections"] for row in section["rows"]}
-    assert rows["downlink_frames"] == 10 * 20
+    (written,) = results.glob("*.json")
+    return {row["key"]: row["value"] for section in json.loads(written.read_text())["sections"] for row in section["rows"]}
+
+
+def test_the_benchmark_of_playback_hears_every_frame_and_writes_its_figures(tmp_path: Path) -> None:
+    assert rows_of("playback", tmp_path)["downlink_frames"] == 10 * 20
 
 
 def test_the_benchmark_of_websockets_hears_every_frame(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--tiny", "--only", "websocket", "--results", str(tmp_path)],
-        cwd=TOP,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    (written,) = tmp_path.glob("*.json")
-    rows = {row["key"]: row["value"] for section in json.loads(written.read_text())["sections"] for row in section["rows"]}
+    rows = rows_of("websocket", tmp_path)
     assert rows["websocket_frames"] == 10 * 20
     assert rows["websocket_wrong"] == 0
 
 
 def test_the_benchmark_of_conversations_has_every_question_answered(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--tiny", "--only", "conversations", "--results", str(tmp_path)],
-        cwd=TOP,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    (written,) = tmp_path.glob("*.json")
-    rows = {row["key"]: row["value"] for section in json.loads(written.read_text())["sections"] for row in section["rows"]}
-    assert rows["conversations_answered"] == 4
+    assert rows_of("conversations", tmp_path)["conversations_answered"] == 4

@@ -16,6 +16,7 @@ from app.voice.agent import Agent, NotUnderstood, Sentence
 from app.voice.farewell import is_farewell
 from app.voice.figures import VoiceFigures
 from app.voice.manners import greeting_of
+from app.voice.phrases import ENGLISH, Phrases
 from app.voice.playback import Playback, PlaybackFigures
 from app.voice.reply import Reply
 from app.voice.utterance import Utterance
@@ -118,7 +119,7 @@ class Answering:
             work()
         except Exception:
             log.exception("%s: the reply failed", self._session.device_id)
-            self.tell(Alert(status="Error", message="The reply failed; the server's log says why.", emotion="sad"))
+            self._alert(self._titles.fault_status, "The reply failed; the server's log says why.")
             if self._reply is not None and self._reply.has_begun:
                 self._reply.finish()  # what there is of it is heard to its end
             else:
@@ -211,4 +212,11 @@ class Answering:
         if trouble is not None:
             self._was_told_of_silence = True
             log.warning("%s: nothing is heard of it. %s", self._session.device_id, trouble)
-            self.tell(Alert(status="No sound", message=trouble, emotion="sad"))
+            self._alert(self._titles.no_audio_status, trouble)
+
+    @property
+    def _titles(self) -> Phrases:
+        return self._agent.phrases or ENGLISH
+
+    def _alert(self, status: str, message: str) -> None:
+        self.tell(Alert(status=status, message=message, emotion="sad"))
