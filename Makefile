@@ -38,6 +38,6 @@ $(VENV)/.dev: requirements-dev.txt requirements.txt | $(BIN)/pip
 system:
 	@deploy/system-packages
 
-# And PostgreSQL, which the tests start by themselves.
+# And PostgreSQL and Chromium, which the tests start by themselves.
 system-tests:
 	@deploy/system-packages --tests
