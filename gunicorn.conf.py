@@ -1,12 +1,16 @@
 """How gunicorn runs this server: it reads this file by itself (``gunicorn -k gevent wsgi:app``)."""
 
+import os
 import signal
 import sys
 
-from app import logs, secrets
+from gunicorn import glogging
+
+from app import hosting, logs, secrets
 from app.broker.child import broker_child
 from app.settings import SettingsError, load
 
+logs.hold()
 try:
     settings = load()
     secrets.load_or_create(settings)
@@ -14,6 +18,17 @@ except SettingsError as error:
     sys.exit(f"The server cannot start: {error}")
 
 logs.set_up(settings.log)
+
+
+class OneLog(glogging.Logger):
+    """gunicorn's own lines go where the server's go, in their format; --error-logfile takes them elsewhere, as gunicorn does."""
+
+    def _set_handler(self, log, output, fmt, stream=None):
+        log.propagate = log is self.error_log and output == "-"
+        super()._set_handler(log, None if log.propagate else output, fmt, stream)
+
+
+logger_class = OneLog
 
 bind = (
     f"[{settings.websocket.host}]:{settings.websocket.port}"
@@ -39,7 +54,8 @@ def on_starting(server):
         )
     if server.cfg.worker_class_str != "gevent":
         sys.exit("This server runs in a gevent worker: start it with `gunicorn -k gevent wsgi:app`.")
-    if settings.mqtt_server.enable:
+    hosting.announce(settings, os.environ)
+    if settings.runs_broker:
         broker_child.start()
 
 

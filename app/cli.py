@@ -12,7 +12,12 @@ COMMANDS = {
     "broker": ("app.broker.command", "the built-in broker: Mosquitto, and the front that devices connect to"),
     "devices": ("app.devices.command", "the devices that are remembered: list, activate, name"),
     "firmware": ("app.devices.firmware_command", "the firmware images that devices are offered"),
+    "backup": ("app.backup.backup_command", "writes the state directory into an archive, also while the server runs"),
+    "restore": ("app.backup.restore_command", "makes the state directory what it was when an archive was written"),
     "device": ("app.client.command", "a device in software, to try a server with"),
+    "passwd": ("app.passwd_command", "sets the console's password"),
+    "tokens": ("app.tokens_command", "the tokens of programs that use the API: list, add, remove"),
+    "release": ("app.release_command", "checks the configuration and migrates the database, before a new version starts"),
     "doctor": ("app.doctor.command", "says in sentences what keeps devices from being served, and what to change"),
 }
 

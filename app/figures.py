@@ -6,6 +6,7 @@ A dictionary holds all of its keys from the start, zero included, so that a rate
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -21,6 +22,25 @@ class Histogram:
     def __post_init__(self) -> None:
         if len(self.counts) != len(self.bounds) + 1:
             raise ValueError(f"{len(self.bounds)} bounds need {len(self.bounds) + 1} counts, not {len(self.counts)}")
+
+
+class Tally:
+    """Counts observations by size, to be a `Histogram` when somebody asks."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def add(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def histogram(self) -> Histogram:
+        """What has been counted up to now."""
+        return Histogram(self._bounds, tuple(self._counts), self._sum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +126,10 @@ class Figures:
     sessions_started: int = 0
     sessions_ended: Mapping[str, int] = field(default_factory=dict)
     """By reason."""
+    answer_ms: Histogram = Histogram((), (0,), 0.0)
+    """From the end of a person's speech to the first frame of the answer that left."""
+    control_round_trip_ms: Histogram = Histogram((), (0,), 0.0)
+    """From a request over the control channel to the device's answer."""
     hellos: Mapping[str, int] = field(default_factory=dict)
     """By result: ``accepted``, ``refused_full``, ``refused_rate``, ``refused_malformed``, ``refused_transport``,
     ``refused_inactive``, ``failed``."""

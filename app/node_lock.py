@@ -12,6 +12,7 @@ import gevent
 
 log = logging.getLogger(__name__)
 
+LOCK_NAME = "node.lock"
 PATIENCE_SECONDS = 20.0
 """A worker that ends gracefully needs less."""
 
@@ -24,7 +25,7 @@ class NodeLock:
     """During a reload the next worker waits here for the one before; the kernel frees the lock of a process that died."""
 
     def __init__(self, state_dir: Path) -> None:
-        self._path = state_dir / "node.lock"
+        self._path = state_dir / LOCK_NAME
         self._descriptor: int | None = None
 
     def acquire(self, patience: float = PATIENCE_SECONDS) -> None:
@@ -57,3 +58,18 @@ class NodeLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def node_runs(state_dir: Path) -> bool:
+    """Whether a node holds the lock of this state directory at this moment."""
+    try:
+        descriptor = os.open(state_dir / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
 
-from app import logs, secrets, settings
+from app import logs, operators, secrets, settings
 from app.broker.rundir import mosquitto_socket
 from app.devices.activation import Activations
 from app.devices.database import BadDatabaseUrl, Database, read_url
+from app.devices.directory import Directory
 from app.devices.firmware import FirmwareShelf
 from app.devices.history import HistoryStore
 from app.devices.known import KnownDevices
 from app.devices.reached import MAX_DEVICES, ReachedAddresses
+from app.devices.rollout import Rollouts
 from app.devices.store import DeviceStore
 from app.figures import Figures, Histogram
 from app.journal import Journal
@@ -29,11 +32,15 @@ from app.protocol.topics import PUBLISH_TOPIC
 from app.secrets import Secrets
 from app.sections import AUTO
 from app.session.idle_tools import IdleTools
+from app.session.live import Live
 from app.session.presence import MAX_DEVICES as MOST_PRESENT
 from app.session.presence import MqttPresence
 from app.session.reach import Reach
 from app.session.registry import Registry
 from app.session.state import TRANSITIONS, State
+from app.session.trails import Trails
+from app.session.vitals import Vitals
+from app.session.way_in import WayIn
 from app.settings import Settings, SettingsError
 from app.timers import Timers
 from app.transport.broker_watch import BrokerWatch
@@ -45,12 +52,16 @@ from app.transport.websocket import NO_NOTE, WebSocketTransport
 from app.voice.conversations import Conversations
 from app.voice.memory import Memory
 from app.voice.playback import LATE_BUCKETS_MS
+from app.voice.trial import Trials
 from app.voice.vision import VisionModel
 from app.web import create_web
 from app.web.node import Look
+from app.web.streams import Streams
 from app.web.vision_offer import VisionOffer
 
 log = logging.getLogger(__name__)
+
+ONLY_HTTP = "only HTTP reaches this server (platform.http_only), so it speaks with devices in their sessions alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,7 @@ class Node:
         self.secrets = secrets
         self._lock = NodeLock(settings.state_dir)
         self._lock.acquire()
+        self.operators = operators.load(settings.state_dir)
         self._journals = [
             Journal(settings.state_dir / "reached.jsonl", MAX_DEVICES),
             Journal(settings.state_dir / "sessions.jsonl", settings.sessions.max),
@@ -84,13 +96,19 @@ class Node:
         self.devices = KnownDevices(self.device_store, self._database.migrate, enforce=settings.auth.enable)
         self.activations = Activations(self._database, settings.auth.code_minutes, self.device_store.now)
         self.firmware = FirmwareShelf(settings.state_dir / "firmware")
+        self.rollouts = Rollouts(self._database, self.device_store.now)
         self._timers = Timers()
         self.memory = Memory(HistoryStore(self._database), self.devices.readiness, settings.voice.llm.history_messages)
         self._vision_offer = VisionOffer(settings, secrets.signature_key, self.reached)
         self._eyes = VisionModel(settings.voice.vision, settings.voice.openai) if settings.voice.vision.enable else None
         self._conversations = Conversations(settings, self._timers, self.memory, self._vision_for)
         self._registry = Registry(
-            settings.sessions, self._timers, self._journals[1], self._conversations.converse, self.devices.refusal
+            settings.sessions,
+            self._timers,
+            self._journals[1],
+            self._conversations.converse,
+            self.devices.refusal,
+            trails=Trails(refusals=lambda: self._broker.refusals),
         )
         self._udp = UdpServer(settings.udp)
         self._mqtt = MqttClient(settings, secrets, mosquitto_socket(settings.state_dir), self._receive)
@@ -107,9 +125,13 @@ class Node:
             presence=self._presence,
             idle_tools=self._idle_tools,
         )
-        self.reach = Reach(self._registry, self._hybrid, self._idle_tools, self._mqtt.readiness)
+        self.reach = Reach(self._registry, self._hybrid, self._idle_tools, self._mqtt_readiness)
         self._renaming = RenamingWatch(self._mqtt.where)
         self.websocket = WebSocketTransport(self._registry, self._timers, settings.websocket.max_connections)
+        self.directory = Directory(self._database)
+        self.streams = Streams()
+        self._vitals = Vitals(self._registry, self._timers)
+        self.live = self._make_live()
         self._running = False
 
     def start(self) -> None:
@@ -122,16 +144,21 @@ class Node:
         self.memory.start()
         self._timers.start()
         self._registry.start()
-        self._udp.start()
+        self._vitals.start()
+        if not self.settings.http_only:
+            self._udp.start()
         self.websocket.start()
         self._end_sessions_of_a_crash()
-        self._mqtt.start()
+        if not self.settings.http_only:
+            self._mqtt.start()
 
     def stop(self) -> None:
         """Goodbyes while MQTT still lives, then everything in the opposite order."""
         if not self._running:
             return
         self._running = False
+        self.streams.close()
+        self._vitals.stop()
         self.websocket.stop()
         self._registry.stop()
         self._mqtt.stop()
@@ -150,14 +177,24 @@ class Node:
         log.info("the server has stopped")
 
     @property
+    def trials(self) -> Trials:
+        """Tries who works for the conversations."""
+        return self._conversations.trials
+
+    @property
     def vision(self) -> Look | None:
         """Looks at the pictures of devices; None where no model is configured."""
         return None if self._eyes is None else self._eyes.look
 
     def parts(self) -> Sequence[Part]:
         """What has to be ready for a device to be served."""
-        broker = self._broker.readiness if self.settings.mqtt_server.enable else self._mqtt.readiness
-        parts = (Part("broker", broker), Part("mqtt", self._mqtt.readiness), Part("udp", self._udp.readiness))
+        parts: tuple[Part, ...] = (
+            Part("broker", self._broker_readiness),
+            Part("mqtt", self._mqtt.readiness),
+            Part("udp", self._udp.readiness),
+        )
+        if self.settings.http_only:
+            parts = (Part("websocket", lambda: None if self._running else "it is not running"),)
         # Without activation, devices are served whether they can be remembered or not.
         return (*parts, Part("devices", self.devices.readiness)) if self.settings.auth.enable else parts
 
@@ -170,6 +207,8 @@ class Node:
             sessions_active=len(registry),
             sessions_started=registry.started,
             sessions_ended=endings | registry.ended,
+            answer_ms=registry.timings.answers.histogram(),
+            control_round_trip_ms=registry.timings.round_trips.histogram(),
             hellos={result: count + self.websocket.hellos[result] for result, count in self._hybrid.hellos.items()},
             udp_received={verdict: getattr(udp, verdict) for verdict in verdicts},
             udp_sent=udp.sent,
@@ -194,6 +233,26 @@ class Node:
             devices=self.devices.figures(),
             broker=self._broker.figures(),
         )
+
+    def _make_live(self) -> Live:
+        registry, presence = self._registry, self._presence
+        way_in = WayIn(
+            registry.trails,
+            presence,
+            registry.of_device,
+            broker_is_ready=lambda: self._broker_readiness() is None,
+            refusals=lambda: self._broker.refusals,
+            may_talk=self.devices.refusal,
+            clock=self._timers.clock,
+            epoch=time.time,
+        )
+        return Live(registry, presence, way_in, self._vitals, clock=self._timers.clock)
+
+    def _broker_readiness(self) -> str | None:
+        return self._broker.readiness() if self.settings.runs_broker else self._mqtt.readiness()
+
+    def _mqtt_readiness(self) -> str | None:
+        return ONLY_HTTP if self.settings.http_only else self._mqtt.readiness()
 
     def _vision_for(self, device_id: str) -> Vision | None:
         return None if self._eyes is None else self._vision_offer.for_device(device_id)
@@ -223,7 +282,12 @@ class Node:
         if known is not None:
             return known
         own = self._mqtt.local_address or address_of_this_machine()
-        log.warning("%s: by which address it reaches us is not known; it is told %s: set udp.external_host", device_id, own)
+        log.warning(
+            "%s: by which address it reaches us is not known; it is told %s: set udp.external_host",
+            device_id,
+            own,
+            extra=logs.about(device_id),
+        )
         return own
 
     def _end_sessions_of_a_crash(self) -> None:

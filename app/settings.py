@@ -5,7 +5,8 @@ are named in a warning and otherwise left alone.
 
 Environment: ``XIAOZHI_UDP__LISTEN_PORT=9000`` sets ``udp.listen_port``; ``XIAOZHI_CONFIG`` names the file and
 ``XIAOZHI_STATE_DIR`` the state directory; ``PORT`` and ``DATABASE_URL``, as hosting platforms set them, are ``websocket.port``
-and ``database.url``; ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` are ``voice.openai``.
+and ``database.url``; ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` are ``voice.openai``. A platform known to route nothing but
+HTTP sets ``platform.http_only``.
 """
 
 from __future__ import annotations
@@ -17,14 +18,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from app.sections import AUTO, Auth, Database, Dialogue, Log, Mqtt, MqttServer, Ota, Sessions, Udp, Voice, WebSocket
+from app import hosting
+from app.origins import Origins, names_in, variables_in
+from app.sections import AUTO, Auth, Database, Dialogue, Log, Mqtt, MqttServer, Ota, Platform, Sessions, Udp, Voice, WebSocket
 
 log = logging.getLogger(__name__)
 
 TOP = Path(__file__).resolve().parent.parent
+PLATFORM_VARIABLES = {
+    "websocket.port": "PORT",
+    "database.url": "DATABASE_URL",
+    "voice.openai.api_key": "OPENAI_API_KEY",
+    "voice.openai.base_url": "OPENAI_BASE_URL",
+}
+"""What hosting platforms, and programs of others, call these settings in the environment."""
 
 
 class SettingsError(Exception):
@@ -40,9 +50,11 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     state_dir: Path = TOP / "var"
+    """Where everything is kept that has to last: database, secrets, firmware images."""
     mqtt: Mqtt = Mqtt()
     mqtt_server: MqttServer = MqttServer()
     udp: Udp = Udp()
@@ -53,7 +65,9 @@ class Settings(BaseSettings):
     sessions: Sessions = Sessions()
     dialogue: Dialogue = Dialogue()
     voice: Voice = Voice()
+    platform: Platform = Platform()
     log: Log = Log()
+    _origins: Origins = PrivateAttr(default_factory=Origins)
 
     @classmethod
     def settings_customise_sources(
@@ -68,9 +82,24 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     @property
+    def origins(self) -> Origins:
+        """Where they come from; of settings that were not loaded, nothing is known."""
+        return self._origins
+
+    @property
     def udp_external_port(self) -> int:
         """The UDP port devices are told."""
         return self.udp.external_port or self.udp.listen_port
+
+    @property
+    def http_only(self) -> bool:
+        """Whether nothing but HTTP reaches this server."""
+        return self.platform.http_only is True
+
+    @property
+    def runs_broker(self) -> bool:
+        """Whether the built-in broker belongs to this server."""
+        return self.mqtt_server.enable and not self.http_only
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -81,37 +110,61 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     if path is None:
         path = Path(environment.get("XIAOZHI_CONFIG") or TOP / "config" / "config.json")
     document = _read(path)
-    for name in _unknown_keys(document, Settings):
+    in_file, variables = names_in(document), variables_in(environment)
+    unknown = _unknown_keys(document, Settings)
+    for name in unknown:
         log.warning("%s: this server knows no setting %s; it is ignored", path, name)
+    for name in sorted(variables.keys() - _known_names(variables)):
+        variable = variables.pop(name)
+        log.warning("%s in the environment: this server knows no setting %s; it is ignored", variable, name)
+        unknown.append(f"{variable}: {name}")
     platform_port = environment.get("PORT")
     section = document.get("websocket", {})
     if platform_port and "XIAOZHI_WEBSOCKET__PORT" not in environment and isinstance(section, dict):
         document["websocket"] = {**section, "port": platform_port}
+        variables["websocket.port"] = PLATFORM_VARIABLES["websocket.port"]
     platform_database = environment.get("DATABASE_URL")
     section = document.get("database", {})
     if platform_database and "XIAOZHI_DATABASE__URL" not in environment and isinstance(section, dict):
         document["database"] = {**section, "url": platform_database}
-    _take_openai_account(document, environment)
+        variables["database.url"] = PLATFORM_VARIABLES["database.url"]
+    variables = _take_openai_account(document, environment) | variables
+    _take_platform(document, environment)
     try:
         settings = Settings(**document)
     except ValidationError as error:
         raise SettingsError("\n".join(_sentences(path, error))) from None
     except ValueError as error:  # pydantic-settings: a section given in the environment that is no JSON object
         raise SettingsError(f"environment: {error}.") from None
+    if settings.platform.http_only == AUTO:
+        known = hosting.routes_http_only(environment)
+        settings = settings.model_copy(update={"platform": settings.platform.model_copy(update={"http_only": known})})
     _check(settings, path)
+    settings._origins = Origins(path, in_file, variables, tuple(unknown))
     return settings
 
 
-def _take_openai_account(document: dict[str, Any], environment: Mapping[str, str]) -> None:
-    """OPENAI_API_KEY and OPENAI_BASE_URL, as every program reads them, stand in for what the file leaves empty."""
+def _take_openai_account(document: dict[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """OPENAI_API_KEY and OPENAI_BASE_URL, as every program reads them, stand in for what the file leaves empty.
+
+    Returns which of them do, by setting.
+    """
     voice = document.get("voice", {})
     account = voice.get("openai", {}) if isinstance(voice, dict) else None
     if not isinstance(account, dict):
-        return
+        return {}
     named = {"api_key": environment.get("OPENAI_API_KEY", ""), "base_url": environment.get("OPENAI_BASE_URL", "")}
     taken = {key: value for key, value in named.items() if value and not account.get(key)}
     if taken:
         document["voice"] = {**voice, "openai": {**account, **taken}}
+    return {name: PLATFORM_VARIABLES[name] for name in (f"voice.openai.{key}" for key in taken)}
+
+
+def _take_platform(document: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """The router of a known platform is believed unless the file says something else."""
+    section = document.get("platform", {})
+    if hosting.routes_http_only(environment) and isinstance(section, dict):
+        document["platform"] = {"routers": hosting.ROUTERS, **section}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -132,11 +185,24 @@ def _unknown_keys(document: dict[str, Any], model: type[BaseModel], prefix: str 
     unknown = []
     for key, value in document.items():
         field = model.model_fields.get(key)
-        if field is None:
+        if field is None and model.model_config.get("extra") != "allow":  # providers check their own keys
             unknown.append(f"{prefix}{key}")
+        elif field is None:
+            continue
         elif isinstance(value, dict) and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             unknown.extend(_unknown_keys(value, field.annotation, f"{prefix}{key}."))
     return unknown
+
+
+def _known_names(variables: Mapping[str, str]) -> set[str]:
+    """Those that are settings, and those outside all sections, such as XIAOZHI_CONFIG."""
+    return {name for name in variables if "." not in name or not _unknown_keys(_nested(name), Settings)}
+
+
+def _nested(name: str) -> dict[str, Any]:
+    """``{"udp": {"listen_port": None}}`` of ``udp.listen_port``."""
+    first, _, rest = name.partition(".")
+    return {first: _nested(rest) if rest else None}
 
 
 def _sentences(path: Path, error: ValidationError) -> list[str]:
@@ -146,14 +212,14 @@ def _sentences(path: Path, error: ValidationError) -> list[str]:
 def _check(settings: Settings, path: Path) -> None:
     """What only several settings together can get wrong."""
     tls = settings.mqtt_server.tls
-    if not settings.mqtt_server.enable and settings.mqtt.broker == AUTO:
+    if not settings.mqtt_server.enable and settings.mqtt.broker == AUTO and not settings.http_only:
         raise SettingsError(
             f"{path}: mqtt_server.enable is false and mqtt.broker names no broker: "
             "name your broker in mqtt.broker, or set mqtt_server.enable to true."
         )
     if (settings.mqtt.cert_file is None) != (settings.mqtt.key_file is None):
         raise SettingsError(f"{path}: mqtt.cert_file and mqtt.key_file belong together: set both, or none.")
-    if settings.mqtt_server.enable and tls.enable:
+    if settings.runs_broker and tls.enable:
         for name, file in (("pem", tls.pem), ("key", tls.key)):
             if file is None:
                 raise SettingsError(f"{path}: mqtt_server.tls.enable is true, so mqtt_server.tls.{name} has to name a file.")

@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import anatomy, conversations, hellos, listening, memory, playback, uplink, websocket
+from benchmarks import anatomy, console, conversations, hellos, listening, memory, playback, uplink, websocket
 from benchmarks.fleet import Fleet
 from benchmarks.machine import Cores, describe, pin
 from benchmarks.recordings import speech
@@ -17,7 +17,7 @@ from benchmarks.report import RESULTS, Report, Row
 from benchmarks.scale import FULL, QUICK, TINY, Scale
 from benchmarks.server import BenchServer, ServerError
 
-SECTIONS = ("memory", "hellos", "uplink", "playback", "websocket", "conversations", "listening", "anatomy")
+SECTIONS = ("memory", "hellos", "uplink", "playback", "websocket", "console", "conversations", "listening", "anatomy")
 
 
 def main() -> int:
@@ -65,6 +65,10 @@ def _measure(scale: Scale, only: list[str], cores: Cores, packets: list[bytes], 
         with BenchServer(cores) as server:
             websocket.measure(server, packets, scale, report)
             _note_disturbance(server, "websocket", report)
+    if "console" in only:
+        with BenchServer(cores) as server, Fleet(server) as fleet:
+            console.measure(server, fleet, scale, report)
+            _note_disturbance(server, "console", report)
     if "conversations" in only:
         conversations.measure(cores, packets, scale, report)
     if "listening" in only:

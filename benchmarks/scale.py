@@ -26,6 +26,10 @@ class Scale:
     anatomy_packets: int
     conversations: int
     conversation_turns: int
+    console_devices: int
+    console_sessions: int
+    console_streams: int
+    console_seconds: float
 
 
 FULL = Scale(
@@ -46,6 +50,10 @@ FULL = Scale(
     anatomy_packets=20_000,
     conversations=50,
     conversation_turns=5,
+    console_devices=1_000,
+    console_sessions=200,
+    console_streams=20,
+    console_seconds=10.0,
 )
 
 QUICK = Scale(
@@ -66,6 +74,10 @@ QUICK = Scale(
     anatomy_packets=5_000,
     conversations=20,
     conversation_turns=1,
+    console_devices=300,
+    console_sessions=100,
+    console_streams=20,
+    console_seconds=4.0,
 )
 
 TINY = Scale(
@@ -86,5 +98,9 @@ TINY = Scale(
     anatomy_packets=1_000,
     conversations=4,
     conversation_turns=1,
+    console_devices=20,
+    console_sessions=5,
+    console_streams=2,
+    console_seconds=2.5,
 )
 """For the smoke test: every path once, no figure worth reading."""

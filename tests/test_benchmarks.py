@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.console import PAGES
+
 TOP = Path(__file__).resolve().parents[1]
 
 
@@ -37,3 +39,9 @@ def test_the_benchmark_of_websockets_hears_every_frame(tmp_path: Path) -> None:
 
 def test_the_benchmark_of_conversations_has_every_question_answered(tmp_path: Path) -> None:
     assert rows_of("conversations", tmp_path)["conversations_answered"] == 4
+
+
+def test_the_benchmark_of_the_console_asks_for_every_page_and_follows_the_streams(tmp_path: Path) -> None:
+    rows = rows_of("console", tmp_path)
+    assert {name for name in rows if name.endswith("_ms")} == {f"console_{name}_ms" for name, _ in PAGES}
+    assert rows["console_list_busy_bytes"] > 0

@@ -13,6 +13,7 @@ from enum import IntEnum
 from app.broker.counters import Counters
 from app.broker.limits import PatientLog
 from app.broker.uplink import Uplink
+from app.logs import about
 from app.protocol.malformed import Malformed
 from app.protocol.mqtt import (
     PINGRESP,
@@ -118,7 +119,12 @@ class DeviceRules:
         self._counters.dropped.publish_refused += 1
         if not self._refused_logged:
             self._refused_logged = True
-            log.warning("%s published to %.120r, which is not its topic; that is dropped", self._client, publish.topic)
+            log.warning(
+                "%s published to %.120r, which is not its topic; that is dropped",
+                self._client,
+                publish.topic,
+                extra=about(self._client.device_id),
+            )
         if publish.packet_id is None:
             return
         reason = NOT_AUTHORIZED if self._version is Version.V5 else 0

@@ -27,9 +27,10 @@ from app.broker.outlet import keep_awake, say_goodbye
 from app.broker.passthrough import pass_through
 from app.broker.presence import Presence
 from app.broker.upstream import Upstream
+from app.logs import about
 from app.protocol.malformed import Malformed
 from app.protocol.mqtt import UnsupportedProtocol
-from app.protocol.topics import ClientId
+from app.protocol.topics import ClientId, device_named_in
 from app.secrets import Secrets
 from app.sections import MqttServer
 
@@ -172,7 +173,13 @@ class Front:
         else:
             connects.refused_credentials += 1
         connect = newcomer.connect
-        patient_log.warning("client id %.120r at %s is refused: %s", connect.client_id, address, EXPLANATIONS[refusal])
+        patient_log.warning(
+            "client id %.120r at %s is refused: %s",
+            connect.client_id,
+            address,
+            EXPLANATIONS[refusal],
+            extra=about(device_named_in(connect.client_id)),
+        )
         say_goodbye(sock, refusal.connack(connect.version), linger=True)
 
     def _serve_operator(self, sock: socket.socket, newcomer: Newcomer, address: str) -> None:

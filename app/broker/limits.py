@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 
 class TokenBucket:
@@ -42,8 +42,8 @@ class PatientLog:
         self._clock = clock
         self._omitted = 0
 
-    def warning(self, message: str, *args: object) -> None:
-        """Logs the line, or counts it as left out."""
+    def warning(self, message: str, *args: object, extra: Mapping[str, object] | None = None) -> None:
+        """Logs the line, or counts it as left out. ``extra``: whom it is about (app/logs.py)."""
         if not self._bucket.allows(self._clock()):
             self._omitted += 1
             return
@@ -51,4 +51,4 @@ class PatientLog:
             message += " (and %d lines like this one left out)"
             args = (*args, self._omitted)
             self._omitted = 0
-        self._log.warning(message, *args)
+        self._log.warning(message, *args, extra=extra)

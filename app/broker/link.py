@@ -22,6 +22,7 @@ from app.broker.outlet import SEND_SECONDS, Outlet, say_goodbye
 from app.broker.presence import Presence
 from app.broker.uplink import Uplink
 from app.broker.upstream import Upstream, UpstreamError
+from app.logs import about
 from app.protocol.malformed import Malformed
 from app.protocol.mqtt import (
     Connack,
@@ -174,11 +175,17 @@ class DeviceLink:
             self._uplink.open(UPSTREAM_SECONDS)
         except UpstreamError as error:
             counters.connects.refused_upstream += 1
-            patient_log.warning("%s (%s) is refused, the broker cannot be reached: %s", self.client_id, self.address, error)
+            patient_log.warning(
+                "%s (%s) is refused, the broker cannot be reached: %s",
+                self.client_id,
+                self.address,
+                error,
+                extra=about(self.device_id),
+            )
             self._outlet.send(Connack(0x88 if version is Version.V5 else 0x03).encode(version))
             return False
         counters.connects.accepted += 1
-        log.info("%s connected from %s with MQTT level %d", self.client_id, self.address, version)
+        log.info("%s connected from %s with MQTT level %d", self.client_id, self.address, version, extra=about(self.device_id))
         # Announced first: the server is to know the connection when the device's first message comes.
         self._surroundings.presence.online(self)
         self._outlet.send(Connack(0, properties=self._offer()).encode(version))
@@ -265,7 +272,7 @@ class DeviceLink:
 
     def _leave(self, ended: LinkEnded) -> None:
         level = logging.INFO if ended.reason in (Reason.NONE, Reason.SHUTTING_DOWN) else logging.WARNING
-        log.log(level, "%s from %s is disconnected: %s", self.client_id, self.address, ended)
+        log.log(level, "%s from %s is disconnected: %s", self.client_id, self.address, ended, extra=about(self.device_id))
         version = self._connect.version
         words = Disconnect(ended.reason).encode(version) if version is Version.V5 and ended.reason else b""
         say_goodbye(self._socket, words, linger=ended.reason in LINGERING)

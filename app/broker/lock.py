@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
@@ -20,13 +20,16 @@ POLL_SECONDS = 0.2
 
 
 @contextlib.contextmanager
-def held_run_directory(path: Path) -> Iterator[None]:
-    """Makes ``path`` and locks it; waits for another broker process to end, for ever. Removes it in the end.
-
-    Raises BrokerError when the directory cannot be used.
+def held_run_directory(path: Path, is_needed: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Makes ``path`` and locks it; waits for another broker process to end, for ever, and then until it ``is_needed`` in its
+    place. Removes it in the end. Raises BrokerError when the directory cannot be used.
     """
-    descriptor = _lock(path)
+    descriptor, waited = _lock(path)
     try:
+        if waited:
+            while not is_needed():
+                gevent.sleep(POLL_SECONDS)
+            log.info("the broker process before has ended; this one takes over")
         yield
     finally:
         # Removed while we hold it: who waits for it sees that it is no longer there and begins again.
@@ -36,7 +39,20 @@ def held_run_directory(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _lock(path: Path) -> int:
+def is_held(path: Path) -> bool:
+    """Whether a broker process uses the run directory ``path`` at this moment."""
+    try:
+        descriptor = os.open(path / LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _take(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path) -> tuple[int, bool]:
+    """The locked file, and whether somebody else had it before."""
     said = False
     while True:
         create_run_directory(path)
@@ -48,10 +64,10 @@ def _lock(path: Path) -> int:
             while not _take(descriptor):
                 if not said:
                     said = True
-                    log.warning("another broker process serves this state directory (%s); waiting for its end", path)
+                    log.info("another broker process serves this state directory (%s); this one takes over when it ends", path)
                 gevent.sleep(POLL_SECONDS)
             if _is_still(descriptor, path / LOCK_NAME):
-                return descriptor
+                return descriptor, said
         except BaseException:
             os.close(descriptor)
             raise

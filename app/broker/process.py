@@ -24,6 +24,7 @@ from app.broker.lock import held_run_directory
 from app.broker.rundir import BrokerError, mosquitto_socket, run_directory
 from app.broker.supervisor import Broker
 from app.broker.upstream import Upstream
+from app.node_lock import node_runs
 from app.secrets import load_or_create
 from app.settings import Settings, SettingsError
 
@@ -32,25 +33,49 @@ log = logging.getLogger(__name__)
 PARENT_VARIABLE = "XIAOZHI_PARENT_PID"
 """Whoever starts us with ``die_with_parent`` may name itself here: so its death before our first line is noticed too."""
 PR_SET_PDEATHSIG = 1
+GOODBYE_SECONDS = 3.0
+"""As long as a worker has to end gracefully (gunicorn.conf.py)."""
 
 
 def run_broker(settings: Settings, upstream: str | None = None, die_with_parent: bool = False) -> int:
     """Runs until SIGTERM or SIGINT; the exit status. ``upstream`` is a foreign broker's URL, None for the built-in Mosquitto."""
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, stop.set)
+    stop = _told_to_end()
     if die_with_parent and not _die_with_parent():
         log.error("the process that started the broker process has ended already")
         return 1
     allow_many_files()
-    work = gevent.spawn(_run_until_killed, BrokerProcess(settings, upstream))
+    process = BrokerProcess(settings, upstream, follows_server=die_with_parent)
+    work = gevent.spawn(_run_until_killed, process)
     work.link(lambda _: stop.set())
     stop.wait()
     if work.dead:
         return 1
+    if process.serves and not die_with_parent:
+        _let_the_server_end_first(settings.state_dir)
     log.info("the broker process stops")
     work.kill()
     return 0
+
+
+def wait_for_the_end() -> None:
+    """Until SIGTERM or SIGINT."""
+    stop = _told_to_end()
+    while not stop.wait(3600):  # with a timer, so that gevent sees something to wait for
+        pass
+
+
+def _told_to_end() -> Event:
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, stop.set)
+    return stop
+
+
+def _let_the_server_end_first(state_dir: Path) -> None:
+    """A process manager tells all its processes at once to end; the server's goodbyes to its devices still need the broker."""
+    deadline = time.monotonic() + GOODBYE_SECONDS
+    while node_runs(state_dir) and time.monotonic() < deadline:
+        gevent.sleep(0.05)
 
 
 def _run_until_killed(process: BrokerProcess) -> None:
@@ -75,9 +100,12 @@ def broker_config(settings: Settings) -> dict[str, Any]:
 class BrokerProcess:
     """The parts, started in order by ``run`` and stopped in reverse when its greenlet is killed."""
 
-    def __init__(self, settings: Settings, upstream: str | None) -> None:
+    def __init__(self, settings: Settings, upstream: str | None, *, follows_server: bool = False) -> None:
+        """``follows_server``: it was started with a server, which ends it after itself; so it takes over from another broker
+        process only while that server runs, and not in the moment in which both end."""
         self._settings = settings
         self._upstream_url = upstream
+        self._follows_server = follows_server
         self._started_at = time.time_ns() // 1_000_000
         self._counters = Counters()
         self._broker: Broker | None = None
@@ -85,6 +113,8 @@ class BrokerProcess:
         server = settings.mqtt_server
         self._closed_ports = {server.listen_port, *([server.tls.port] if server.tls.enable else [])}
         """Ports on which devices cannot be served yet."""
+        self.serves = False
+        """Whether it holds the run directory: another broker process may."""
         self._tell: Callable[[], None] = lambda: None
 
     def run(self) -> None:
@@ -94,7 +124,8 @@ class BrokerProcess:
         tls = _tls(settings)
         directory = run_directory(settings.state_dir)
         with contextlib.ExitStack() as parts:
-            parts.enter_context(held_run_directory(directory))
+            parts.enter_context(held_run_directory(directory, self._is_needed))
+            self.serves = True
             upstream = self._upstream(parts, directory)
             server = settings.mqtt_server
             announcer = Announcer(upstream, self._counters, self._status, server.max_connections)
@@ -109,6 +140,9 @@ class BrokerProcess:
                 parts.callback(gevent.spawn(self._listen, server.tls.port, "mqtt_server.tls.port", tls).kill)
             self._listen(server.listen_port, "mqtt_server.listen_port", None)
             Event().wait()
+
+    def _is_needed(self) -> bool:
+        return not self._follows_server or node_runs(self._settings.state_dir)
 
     def _upstream(self, parts: contextlib.ExitStack, directory: Path) -> Upstream:
         mqtt = self._settings.mqtt

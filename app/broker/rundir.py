@@ -48,14 +48,24 @@ def mosquitto_account() -> Account | None:
 
 def run_directory(state_dir: Path) -> Path:
     """The run directory that belongs to this state directory; it need not exist yet."""
+    return _run_directory_of(os.geteuid(), state_dir.resolve())
+
+
+def possible_run_directories(state_dir: Path) -> frozenset[Path]:
+    """Those that root, we, or the owner of the state directory would use."""
     resolved = state_dir.resolve()
-    name = hashlib.sha256(os.fsencode(resolved)).hexdigest()[:12]
-    if os.geteuid() == 0:
+    users = {0, os.geteuid(), *({resolved.stat().st_uid} if resolved.exists() else ())}
+    return frozenset(_run_directory_of(user, resolved) for user in users)
+
+
+def _run_directory_of(user: int, state_dir: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:12]
+    if user == 0:
         return Path("/run") / f"xiaozhi-{name}"
-    inside = resolved / "run"
+    inside = state_dir / "run"
     if len(os.fsencode(inside / SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
         return inside
-    return Path(tempfile.gettempdir()) / f"xiaozhi-{os.geteuid()}-{name}"
+    return Path(tempfile.gettempdir()) / f"xiaozhi-{user}-{name}"
 
 
 def mosquitto_socket(state_dir: Path) -> Path:

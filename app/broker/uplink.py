@@ -15,7 +15,9 @@ from app.broker.counters import Counters
 from app.broker.limits import PatientLog
 from app.broker.outlet import SEND_SECONDS
 from app.broker.upstream import Upstream, UpstreamConnection, UpstreamError
+from app.logs import about
 from app.protocol.mqtt import Frame, Kind
+from app.protocol.topics import device_named_in
 
 log = PatientLog(logging.getLogger(__name__))
 
@@ -108,7 +110,12 @@ class Uplink:
             except UpstreamError as error:
                 if self._finishing:
                     return
-                log.warning("the broker's connection of %s is lost and will be made again: %s", self._client_id, error)
+                log.warning(
+                    "the broker's connection of %s is lost and will be made again: %s",
+                    self._client_id,
+                    error,
+                    extra=about(device_named_in(self._client_id)),
+                )
                 self._lose(connection)
             self._reconnect()
 

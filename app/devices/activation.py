@@ -77,6 +77,12 @@ class Activations:
         row = self._database.read(lambda connection: self._row(connection, device_id, self._lifetime // 4))
         return Waiting(row.code, row.challenge) if row is not None and row.serial == serial else None
 
+    def count(self) -> int:
+        """How many devices wait for their code to be entered."""
+        valid = (ACTIVATIONS.c.expires_at > self._now()) & ~ACTIVATIONS.c.bound
+        question = select(func.count()).select_from(ACTIVATIONS).where(valid)
+        return self._database.read(lambda connection: connection.execute(question).scalar_one())
+
     def begin(self, device_id: str, serial: str) -> Waiting:
         """A code for a device; ``serial`` (else empty) it will have to prove. Raises TooManyWaiting."""
 

@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     name = actions.add_parser("name", help="give a device a name")
     name.add_argument("id", metavar="ID")
     name.add_argument("name", metavar="NAME")
+    voice = actions.add_parser("voice", help="choose the voice that speaks on a device")
+    voice.add_argument("id", metavar="ID")
+    voice.add_argument("voice", metavar="VOICE", help='its name (docs/providers.md); "": the one of the settings')
     transport = actions.add_parser("transport", help="choose what OTA offers a device")
     transport.add_argument("id", metavar="ID")
     transport.add_argument("transport", choices=[transport.value for transport in Transport])
@@ -106,6 +109,12 @@ def _named(options: argparse.Namespace) -> dict[str, str | bool]:
     return {"name": options.name}
 
 
+def _voiced(options: argparse.Namespace) -> dict[str, str | bool]:
+    if len(options.voice) > 64 or not options.voice.isprintable():
+        raise Malformed("a voice's name has at most 64 characters")
+    return {"voice": options.voice}
+
+
 def _register(options: argparse.Namespace, settings: Settings, database: Database) -> int:
     key = sys.stdin.readline().strip() if options.key == "-" else options.key
     Activations(database, settings.auth.code_minutes, DeviceStore(database).now).register(options.serial, key)
@@ -119,6 +128,7 @@ _ACTIONS: dict[str, _Action] = {
     "activate": _activate,
     "deactivate": _change(lambda _: {"active": False}, "is not activated any more"),
     "name": _change(_named, "is named"),
+    "voice": _change(_voiced, "speaks with its new voice from its next conversation on"),
     "transport": _change(lambda options: {"transport": options.transport}, "is told of its new transport at its next start"),
     "register": _register,
 }

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import gevent
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from gevent.threadpool import ThreadPool
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -173,6 +174,11 @@ class Database:
         with self._lock_file.open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             command.upgrade(config, "head")
+
+
+def known_revisions() -> frozenset[str]:
+    """The versions of the schema that this server can bring up to date."""
+    return frozenset(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
 def _resolve(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> None:

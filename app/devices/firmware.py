@@ -1,21 +1,19 @@
 """Firmware images under ``<state>/firmware/<board>/<version>.bin``: which one a device gets, and adding and removing them.
 
-Beside an image there may be a ``<version>.json`` with ``force``, ``notes`` and ``share``. A forced image is the last word: the
-devices in its share get it, older or newer, and nothing else, so that two images cannot take turns on a device.
+Beside an image there may be a ``<version>.json`` with ``force``, ``notes`` and ``share`` (app/devices/plan.py).
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
 import logging
 import os
-import re
 import stat
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,13 +21,16 @@ import gevent
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.devices.image import MAX_BYTES, ImageInfo, read_image
+from app.devices.plan import BOARD, MAX_NOTES, VERSION, Image, Plan, choose, version_key
 from app.protocol.malformed import Malformed
 
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 2.0
-BOARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
-VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,7}")
+MAX_BOARDS, MAX_VERSIONS = 200, 20
+"""Boards with images, and images of one board, that can be put on the shelf."""
+LEFT_SECONDS = 3600.0
+_ARRIVING = ".arriving-"
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -37,47 +38,12 @@ class _Plan(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     force: bool = False
-    notes: Annotated[str, Field(max_length=4096)] = ""
+    notes: Annotated[str, Field(max_length=MAX_NOTES)] = ""
     share: Annotated[int, Field(ge=0, le=100)] = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """``share``: of the board's devices, in percent."""
-
-    force: bool = False
-    notes: str = ""
-    share: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """One image that can be had."""
-
-    board: str
-    version: str
-    size: int
-    plan: Plan
-
-    @property
-    def path(self) -> str:
-        """Below ``/xiaozhi/firmware/``."""
-        return f"{self.board}/{self.version}.bin"
-
-    def is_for(self, device_id: str) -> bool:
-        """Whether the device is in the share; one that is stays in when the share grows."""
-        digest = hashlib.sha256(f"{device_id} {self.version}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") % 100 < self.plan.share
-
-
-def version_key(version: str) -> tuple[int, ...] | None:
-    """For comparing: dotted integers, ``1.2`` being ``1.2.0``. None when ``version`` is none."""
-    if not VERSION.fullmatch(version):
-        return None
-    numbers = [int(part) for part in version.split(".")]
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
+class ShelfIsFull(Exception):
+    """No further image can be put there. The text is the sentence."""
 
 
 class FirmwareShelf:
@@ -95,20 +61,23 @@ class FirmwareShelf:
     def newest_for(self, board: str, device_id: str, version: str) -> Image | None:
         """The image that a device of ``board`` that runs ``version`` ought to get; None when it has it."""
         self._look_when_due(board)
-        images = [image for image in self._images.get(board, ()) if image.is_for(device_id)]
-        if not images:
-            return None
-        running = version_key(version)
-        target = next((image for image in images if image.plan.force), images[0])
-        wanted = version_key(target.version)
-        if target.plan.force:
-            return target if wanted != running else None
-        return target if running is not None and wanted is not None and wanted > running else None
+        return choose(self._images.get(board, ()), device_id, version)
 
     def images(self) -> list[Image]:
-        """All of them, looked through now. Blocks; for the command line."""
-        self._images = _look(self._folder)
-        return [image for board in sorted(self._images) for image in self._images[board]]
+        """All of them, by board, newest first, looked through now. Blocks: for the command line and the thread pool."""
+        self._images = images = _look(self._folder)
+        return [image for board in sorted(images) for image in images[board]]
+
+    def receiving(self) -> tuple[int, Path]:
+        """A fresh file on the same disk, open for writing, for an image that arrives. Whoever asked deletes it; what a crash left
+        here is deleted when the next one arrives. Blocks. Raises OSError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for left in self._folder.glob(f"{_ARRIVING}*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+                    left.unlink()
+        descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=_ARRIVING)
+        return descriptor, Path(name)
 
     def open(self, board: str, version: str) -> int:
         """A descriptor of the image's file. Raises FileNotFoundError; follows no symbolic link and leaves the folder never."""
@@ -131,9 +100,8 @@ class FirmwareShelf:
         return descriptor
 
     def add(self, file: Path, board: str, plan: Plan) -> tuple[Image, ImageInfo]:
-        """Puts a copy of ``file`` on the shelf, whole or not at all. Raises Malformed or OSError."""
-        if not BOARD.fullmatch(board):
-            raise Malformed("a board is named with letters, digits, dots, + , - and _, like bread-compact-wifi")
+        """Puts a copy of ``file`` on the shelf, whole or not at all. Blocks. Raises Malformed, ShelfIsFull or OSError."""
+        check_board(board)
         with file.open("rb") as source:
             content = source.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
@@ -144,12 +112,22 @@ class FirmwareShelf:
                 f"its version is {info.version!r}, and devices compare numbers with dots between: "
                 'set PROJECT_VER to one like "1.2.3" and build again'
             )
+        self._check_room(board, info.version)
         row = self._folder / board
         row.mkdir(parents=True, exist_ok=True)
         # The plan goes first: an image never shows up without the share that limits it.
-        _replace(row / f"{info.version}.json", json.dumps(asdict(plan), indent=2).encode() + b"\n")
+        _write_plan(row, info.version, plan)
         _replace(row / f"{info.version}.bin", content)
         return Image(board, info.version, len(content), plan), info
+
+    def change(self, board: str, version: str, change: Callable[[Plan], Plan]) -> Image | None:
+        """Gives an image the plan that ``change`` makes of its own; None when it is not there. Blocks. Raises OSError."""
+        image = next((one for one in self.images() if (one.board, one.version) == (board, version)), None)
+        if image is None:
+            return None
+        image = replace(image, plan=change(image.plan))
+        _write_plan(self._folder / board, version, image.plan)
+        return image
 
     def remove(self, board: str, version: str) -> bool:
         """Takes an image off the shelf; False when it is not there."""
@@ -162,6 +140,14 @@ class FirmwareShelf:
             return False
         (row / f"{version}.json").unlink(missing_ok=True)
         return True
+
+    def _check_room(self, board: str, version: str) -> None:
+        images = _look(self._folder)
+        row = images.get(board, [])
+        if not row and sum(bool(images[other]) for other in images) >= MAX_BOARDS:
+            raise ShelfIsFull(f"there are images of {MAX_BOARDS} boards already: remove those of another board first")
+        if len(row) >= MAX_VERSIONS and all(image.version != version for image in row):
+            raise ShelfIsFull(f"there are {MAX_VERSIONS} images of {board} already: remove an old one first")
 
     def _look_when_due(self, board: str) -> None:
         """Who comes while somebody looks takes what was known before."""
@@ -182,6 +168,12 @@ class FirmwareShelf:
             self._images = gevent.get_hub().threadpool.apply(_look, (self._folder,))
         finally:
             self._looking = False
+
+
+def check_board(board: str) -> None:
+    """Raises Malformed when no folder can be named so."""
+    if not BOARD.fullmatch(board):
+        raise Malformed("a board is named with letters, digits, dots, +, - and _, like bread-compact-wifi")
 
 
 def _changed_at(folder: Path, board: str) -> int | None:
@@ -227,6 +219,10 @@ def _image(board: str, entry: os.DirEntry[str]) -> Image | None:
         log.error("%s cannot be used: %s; that image is not offered", path, fault)
         return None
     return Image(board, version, entry.stat(follow_symlinks=False).st_size, plan)
+
+
+def _write_plan(row: Path, version: str, plan: Plan) -> None:
+    _replace(row / f"{version}.json", json.dumps(asdict(plan), indent=2).encode() + b"\n")
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from app.devices.firmware import FirmwareShelf, Plan
+from app.devices.firmware import FirmwareShelf, ShelfIsFull
+from app.devices.plan import Plan
 from app.protocol.malformed import Malformed
 from app.settings import SettingsError, load
 
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 def _add(shelf: FirmwareShelf, options: argparse.Namespace) -> int:
     try:
         image, info = shelf.add(options.file, options.board, Plan(options.force, options.notes[:4096], options.share))
-    except Malformed as fault:
+    except (Malformed, ShelfIsFull) as fault:
         print(f"{options.file} is not added: {fault}.", file=sys.stderr)
         return 1
     except OSError as error:

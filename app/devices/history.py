@@ -22,16 +22,16 @@ class HistoryStore:
 
     def load(self, device_ids: Sequence[str]) -> dict[str, Remembered]:
         """What is remembered of each of these devices; nothing of one that was never seen."""
-        devices = select(DEVICES.c.device_id, DEVICES.c.name, DEVICES.c.language, DEVICES.c.prompt)
+        devices = select(DEVICES.c.device_id, DEVICES.c.name, DEVICES.c.language, DEVICES.c.prompt, DEVICES.c.voice)
         histories = select(HISTORIES.c.device_id, HISTORIES.c.messages)
 
         def work(connection: Connection) -> dict[str, Remembered]:
             told = connection.execute(histories.where(HISTORIES.c.device_id.in_(device_ids))).all()
             messages: dict[str, str] = {row.device_id: row.messages for row in told}
             seen = connection.execute(devices.where(DEVICES.c.device_id.in_(device_ids))).all()
-            profiles = {row.device_id: (row.name, row.language, row.prompt) for row in seen}
+            profiles = {row.device_id: (row.name, row.language, row.prompt, row.voice) for row in seen}
             return {
-                device_id: Remembered(*profiles.get(device_id, ("", "", "")), messages=messages.get(device_id, ""))
+                device_id: Remembered(*profiles.get(device_id, ("", "", "", "")), messages=messages.get(device_id, ""))
                 for device_id in device_ids
             }
 

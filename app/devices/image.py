@@ -49,7 +49,7 @@ def _check_whole(image: bytes) -> None:
     hashed = image[23] == 1
     if end + (32 if hashed else 0) > len(image):
         raise Malformed("it is cut short: copy it again")
-    if hashed and hashlib.sha256(image[:end]).digest() != image[end : end + 32]:
+    if hashed and hashlib.sha256(memoryview(image)[:end]).digest() != image[end : end + 32]:
         raise Malformed("its SHA-256 is not that of its content: it is damaged, copy it again")
 
 

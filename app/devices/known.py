@@ -46,6 +46,8 @@ class KnownDevices:
         """Whether everything that was decided is in the cache, so that who is not in it is a stranger."""
         self._active: set[str] | None = None
         self._waiting: dict[str, Sighting] = {}
+        self._gone: set[str] = set()
+        """Deleted since the last round began: what that one read of them holds no longer."""
         self._since = 0
         self._migrated = False
         self._trouble: str | None = "the database has not been opened yet"
@@ -126,6 +128,12 @@ class KnownDevices:
         else:
             self._active.discard(device_id)
 
+    def forgotten(self, device_id: str) -> None:
+        """An operator has deleted the device; it is a stranger from now on."""
+        self._waiting.pop(device_id, None)
+        self._gone.add(device_id)
+        self.decided(device_id, STRANGER)
+
     def refusal(self, device_id: str) -> str | None:
         """Why this device may not talk, as a sentence for it to show; None when it may. Waits for nothing."""
         if not self._enforce:
@@ -162,12 +170,14 @@ class KnownDevices:
             self._migrate()
             self._migrated = True
         began = self._store.now()
+        self._gone.clear()
         if self._enforce and self._active is None:
             self._active = self._store.active_ids()
         changes = self._store.changes(self._since) if self._since else self._store.decisions(MAX_CACHED)
         self._holds_all = self._holds_all or (not self._since and len(changes) < MAX_CACHED)
         for device_id, standing in changes.items():
-            self.decided(device_id, standing)
+            if device_id not in self._gone:
+                self.decided(device_id, standing)
         self._since = began
         self._flush()
         self._rounds += 1

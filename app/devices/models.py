@@ -37,11 +37,13 @@ DEVICES = Table(
     Column("serial", String(64), nullable=False, server_default=""),
     Column("changed_at", BigInteger, nullable=False, server_default="0"),
     Column("prompt", Text, nullable=False, server_default=""),
+    Column("voice", String(64), nullable=False, server_default=""),
     Index("devices_changed_at", "changed_at"),
     Index("devices_last_seen", "last_seen"),
+    Index("devices_board", "board", "device_id"),
 )
 """``changed_at``: when an operator last changed something, so that other processes can find out. ``prompt``: who the assistant is
-on this device; empty: who it is on all of them."""
+on this device; ``voice``: with which it speaks there. Empty: as on all of them."""
 
 HISTORIES = Table(
     "histories",
@@ -121,6 +123,7 @@ class Device:
     name: str
     serial: str
     prompt: str
+    voice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +133,5 @@ class Remembered:
     name: str = ""
     language: str = ""
     prompt: str = ""
+    voice: str = ""
     messages: str = ""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.devices.database import Database
-from app.devices.models import DEVICES, Device, Sighting, Standing, Transport
+from app.devices.models import ACTIVATIONS, DEVICES, HISTORIES, Device, Sighting, Standing, Transport
 
 MAX_STRANGERS = 100_000
 """Devices that are remembered although nobody activated or named them; above it the one not seen for longest is forgotten."""
 OVERLAP_MS = 60_000
 """Changes are read again for so long: clocks of two machines differ, and transactions end in another order than they began."""
 
+_SEPARATORS = re.compile(r"[:.\s-]")
+_OCTETS = re.compile(r"[0-9A-Fa-f]{3,12}")
 _STANDINGS = select(DEVICES.c.device_id, DEVICES.c.active, DEVICES.c.transport)
 _COLUMNS = [DEVICES.c[name] for name in Device.__dataclass_fields__]
 
@@ -46,10 +49,32 @@ class DeviceStore:
         row = self._database.read(lambda connection: connection.execute(question).first())
         return None if row is None else _device(row)
 
-    def page(self, after: str = "", limit: int = 100) -> list[Device]:
-        """Up to ``limit`` devices in the order of their ids, from the first one above ``after``."""
+    def page(self, after: str = "", limit: int = 100, matching: str = "", active: bool | None = None) -> list[Device]:
+        """Up to ``limit`` devices in the order of their ids, from the first one above ``after``.
+
+        ``matching``: a part of the id, the name or the board, in any case; ``active``: only those that are, or are not.
+        """
         question = select(*_COLUMNS).where(DEVICES.c.device_id > after).order_by(DEVICES.c.device_id).limit(limit)
+        if matching:
+            question = question.where(matches(matching))
+        if active is not None:
+            question = question.where(DEVICES.c.active == active)
         return [_device(row) for row in self._database.read(lambda connection: connection.execute(question).all())]
+
+    def count(self) -> int:
+        """How many devices are remembered."""
+        question = select(func.count()).select_from(DEVICES)
+        return self._database.read(lambda connection: connection.execute(question).scalar_one())
+
+    def forget(self, device_id: str) -> bool:
+        """Deletes the device, what was said with it and its activation; False when it was never seen."""
+
+        def work(connection: Connection) -> bool:
+            connection.execute(delete(HISTORIES).where(HISTORIES.c.device_id == device_id))
+            connection.execute(delete(ACTIVATIONS).where(ACTIVATIONS.c.device_id == device_id))
+            return connection.execute(delete(DEVICES).where(DEVICES.c.device_id == device_id)).rowcount > 0
+
+        return self._database.write(work)
 
     def active_ids(self) -> set[str]:
         """Every activated device."""
@@ -97,7 +122,7 @@ class DeviceStore:
         return self._database.write(work, 30.0)
 
     def change(self, device_id: str, **values: str | bool) -> Device | None:
-        """Sets ``name``, ``prompt``, ``transport`` or ``active`` of a device; returns it, or None when it was never seen."""
+        """Sets ``name``, ``prompt``, ``voice``, ``transport`` or ``active``; returns the device, None when it was never seen."""
         statement = update(DEVICES).where(DEVICES.c.device_id == device_id).values(changed_at=self.now(), **values)
 
         def work(connection: Connection) -> Device | None:
@@ -110,6 +135,17 @@ class DeviceStore:
     def now(self) -> int:
         """ms since the epoch."""
         return int(self._clock() * 1000)
+
+
+def matches(text: str) -> ColumnElement[bool]:
+    """A part of the id, the name or the board, in any case."""
+    columns = (DEVICES.c.device_id, DEVICES.c.name, DEVICES.c.board)
+    parts = [column.icontains(text, autoescape=True) for column in columns]
+    octets = _SEPARATORS.sub("", text).lower()
+    if _OCTETS.fullmatch(octets):  # an id in another spelling
+        spelled = ":".join(octets[at : at + 2] for at in range(0, len(octets), 2))
+        parts.append(DEVICES.c.device_id.contains(spelled, autoescape=True))
+    return or_(*parts)
 
 
 def _row(sighting: Sighting) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def examine(url: str | None, cafile: Path | None, seconds: float) -> Iterator[Fi
         return
     yield from machine.state_directory(settings)
     yield machine.clock()
-    yield machine.receive_buffer(settings)
+    if not settings.http_only:
+        yield machine.receive_buffer(settings)
     yield from _voice(settings, seconds)
     local = addresses.local_urls(settings.websocket, PATH)
     runs_here = readiness(local[0], None, seconds) is not None if local else False

@@ -72,11 +72,12 @@ def ports(settings: Settings, server_runs: bool) -> Iterator[Finding]:
     """The ports that the server needs: taken by it while it runs, free while it does not."""
     server, web, udp = settings.mqtt_server, settings.websocket, settings.udp
     wanted = [("websocket.port", web.host, web.port, socket.SOCK_STREAM)]
-    if server.enable:
+    if settings.runs_broker:
         wanted.append(("mqtt_server.listen_port", server.listen_host, server.listen_port, socket.SOCK_STREAM))
         if server.tls.enable:
             wanted.append(("mqtt_server.tls.port", server.listen_host, server.tls.port, socket.SOCK_STREAM))
-    wanted.append(("udp.listen_port", udp.listen_host, udp.listen_port, socket.SOCK_DGRAM))
+    if not settings.http_only:
+        wanted.append(("udp.listen_port", udp.listen_host, udp.listen_port, socket.SOCK_DGRAM))
     for setting, host, port, kind in wanted:
         name = f"{'UDP' if kind == socket.SOCK_DGRAM else 'TCP'} port {port} ({setting})"
         error = _bind_error(host, port, kind)

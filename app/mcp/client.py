@@ -8,6 +8,7 @@ from typing import Any
 
 from gevent.event import AsyncResult
 
+from app.logs import about
 from app.mcp import answer, schema
 from app.mcp.answer import Answer
 from app.mcp.discovery import Discovery, Stage, Vision
@@ -39,8 +40,9 @@ class ToolBox:
     """What one device can do. It needs no session: only a way to its device, and somebody who brings what comes back.
 
     ``send``: takes a payload to the device, and neither blocks nor raises; ``timers``: started by their owner; ``known``: shared
-    by all tool boxes; ``vision``: where the device sends its pictures, where that is configured. Only `call`, `call_any` and
-    `list_all` block, and they block their greenlet alone.
+    by all tool boxes; ``vision``: where the device sends its pictures, where that is configured; ``on_round_trip``: told the
+    seconds of each request that says something of the way (`Requests`). Only `call`, `call_any` and `list_all` block, and they
+    block their greenlet alone.
     """
 
     def __init__(
@@ -52,13 +54,16 @@ class ToolBox:
         vision: Vision | None = None,
         *,
         step_seconds: float = STEP_SECONDS,
+        on_round_trip: Callable[[float], None] = lambda _seconds: None,
+        session_id: str = "",
     ) -> None:
         self._device_id = device_id
+        self._whom = about(device_id, session_id)
         self._timers = timers
         self._known = known
         self._vision = vision
         self._step_seconds = step_seconds
-        self._requests = Requests(device_id, send, known)
+        self._requests = Requests(device_id, send, known, timers.clock, on_round_trip)
         self._tools = known.get(device_id)
         self._all = self._tools
         self._walk: Walk | None = None
@@ -168,7 +173,7 @@ class ToolBox:
         if discovery.stage is Stage.DONE or (found and not self._tools):
             self._tools = self._all = found
             self._known.put(self._device_id, found)
-            log.info("%s: %d tools", self._device_id, len(self.offered()))
+            log.info("%s: %d tools", self._device_id, len(self.offered()), extra=self._whom)
         else:
             self._complain("did not list its tools", f"{len(self._tools)} that it had before are offered")
         if discovery.left_out:
@@ -176,7 +181,7 @@ class ToolBox:
 
     def _complain(self, what: str, detail: str) -> None:
         if self._known.complaints.allows(f"{self._device_id} {what}"):
-            log.warning("%s: its hello announced mcp: %s: %s", self._device_id, what, detail)
+            log.warning("%s: its hello announced mcp: %s: %s", self._device_id, what, detail, extra=self._whom)
 
 
 def _find(tools: Iterable[DeviceTool], name: str) -> DeviceTool | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from app.logs import about
 from app.mcp import rpc
 from app.mcp.known import KnownTools
 from app.mcp.rpc import Failure, Id, Notification, Request, Result
@@ -15,6 +16,8 @@ from app.protocol.malformed import Malformed
 
 log = logging.getLogger(__name__)
 
+ANSWERED_AT_ONCE = frozenset({"initialize", "tools/list"})
+"""Methods whose answer takes a device no time worth speaking of: a call takes as long as its tool works."""
 MAX_REMEMBERED = 64
 """Ids that are over, kept to tell what a late answer was."""
 
@@ -26,15 +29,29 @@ OnAnswer = Callable[[Result | Failure | None], None]
 class _Waiting:
     payload: dict[str, Any]
     on_answer: OnAnswer
+    asked_at: float | None
 
 
 class Requests:
-    """Those of one tool box. ``send``: takes a payload to the device; nothing here blocks."""
+    """Those of one tool box. ``send``: takes a payload to the device; nothing here blocks.
 
-    def __init__(self, device_id: str, send: Callable[[dict[str, Any]], None], known: KnownTools) -> None:
+    ``on_round_trip`` is told the seconds from a request of ANSWERED_AT_ONCE to its answer, unless it had to be repeated: nobody
+    knows then which of the two was answered.
+    """
+
+    def __init__(
+        self,
+        device_id: str,
+        send: Callable[[dict[str, Any]], None],
+        known: KnownTools,
+        clock: Callable[[], float],
+        on_round_trip: Callable[[float], None],
+    ) -> None:
         self._device_id = device_id
         self._send = send
         self._known = known
+        self._clock = clock
+        self._on_round_trip = on_round_trip
         self._waiting: dict[Id, _Waiting] = {}
         self._over: OrderedDict[Id, str] = OrderedDict()
 
@@ -45,13 +62,14 @@ class Requests:
         """Sends a request and returns its id."""
         identifier = self._known.next_id()
         payload = rpc.request(identifier, method, params)
-        self._waiting[identifier] = _Waiting(payload, on_answer)
+        self._waiting[identifier] = _Waiting(payload, on_answer, self._clock() if method in ANSWERED_AT_ONCE else None)
         self._send(payload)
         return identifier
 
     def repeat(self, identifier: int) -> None:
         """Sends a request that waits once more, under its old id: whichever answer comes first will do."""
-        self._send(self._waiting[identifier].payload)
+        waiting = self._waiting[identifier] = replace(self._waiting[identifier], asked_at=None)
+        self._send(waiting.payload)
 
     def tell(self, method: str) -> None:
         """Sends a notification."""
@@ -68,7 +86,7 @@ class Requests:
             message = rpc.read(payload)
         except Malformed as fault:
             self._known.figures["malformed"] += 1
-            log.debug("%s: an mcp message that is no JSON-RPC: %s", self._device_id, fault)
+            log.debug("%s: an mcp message that is no JSON-RPC: %s", self._device_id, fault, extra=about(self._device_id))
             return
         if isinstance(message, Request):
             self._send(rpc.refusal(message.id, rpc.METHOD_NOT_FOUND, "this server offers no methods"))
@@ -78,6 +96,8 @@ class Requests:
                 self._known.figures[self._over.get(message.id, "unknown")] += 1
             else:
                 self._remember(message.id, "double")
+                if waiting.asked_at is not None:
+                    self._on_round_trip(self._clock() - waiting.asked_at)
                 waiting.on_answer(message)
 
     def close(self) -> None:

@@ -9,8 +9,12 @@ the error its encoder raises cannot be printed, and its import raises a bare ``E
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import ctypes.util
 import functools
 import warnings
+from collections.abc import Iterator
 from types import ModuleType
 
 from app.protocol.malformed import Malformed
@@ -25,10 +29,31 @@ class OpusMissing(Exception):
     """libopus is not installed. Its text says how to install it."""
 
 
+@contextlib.contextmanager
+def _found_by_the_loader_too() -> Iterator[None]:
+    """opuslib asks ``find_library``, which asks ldconfig, gcc and ld. A library that LD_LIBRARY_PATH alone leads to, as on a
+    platform that installs an Aptfile under a directory of its own and has no compiler, is found by the loader only."""
+    asked = ctypes.util.find_library
+    ctypes.util.find_library = lambda name: asked(name) or _soname_that_loads(name)
+    try:
+        yield
+    finally:
+        ctypes.util.find_library = asked
+
+
+def _soname_that_loads(name: str) -> str | None:
+    soname = f"lib{name}.so.0"
+    try:
+        ctypes.CDLL(soname)
+    except OSError:
+        return None
+    return soname
+
+
 @functools.cache
 def _opuslib() -> ModuleType:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _found_by_the_loader_too():
             warnings.simplefilter("ignore", SyntaxWarning)  # opuslib compares integers with `is`
             import opuslib
             import opuslib.api.ctl
@@ -49,6 +74,18 @@ def load() -> None:
     """Loads libopus. To be called once on the main thread before other threads code: looking for the library starts a program,
     which in a process that gevent has patched works there alone. Raises OpusMissing."""
     _opuslib()
+
+
+def version() -> str:
+    """Of libopus, such as ``1.3.1``; empty where it is missing."""
+    try:
+        _opuslib()
+    except OpusMissing:
+        return ""
+    import opuslib.api.info
+
+    told: bytes = opuslib.api.info.get_version_string()
+    return told.decode("ascii", "replace").removeprefix("libopus ")
 
 
 class Encoder:

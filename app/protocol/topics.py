@@ -66,6 +66,14 @@ class ClientId:
         return device_id(self.mac)
 
 
+def device_named_in(client_id: str) -> str:
+    """The device that a client id names, whoever brought it; empty when it names none."""
+    try:
+        return ClientId.parse(client_id).device_id
+    except Malformed:
+        return ""
+
+
 def spellings(client: ClientId) -> frozenset[str]:
     """How brokers write a device's ``<mac>`` in topics: with colons, with underscores, as the whole client id."""
     return frozenset({client.mac, client.mac.replace(":", "_"), str(client)})

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from app.protocol.messages import Message
+from app.session.reception import Reception
+
+Transport = Literal["udp", "websocket"]
+"""By what the audio goes: as hello names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a channel's audio goes. ``device``: the device's address, None until it is known; ``host`` and ``port``: where the
+    device was told to send its audio; empty and 0 where it goes by the connection that it has."""
+
+    transport: Transport
+    device: str | None
+    host: str = ""
+    port: int = 0
 
 
 class Channel(Protocol):
@@ -29,6 +45,26 @@ class Channel(Protocol):
     @property
     def audio_trouble(self) -> str | None:
         """None once audio of the device has arrived; before, the sentence that says what may be wrong."""
+        ...
+
+    @property
+    def reception(self) -> Reception:
+        """What came of the device's audio."""
+        ...
+
+    @property
+    def implausible(self) -> int:
+        """Packets of this session that hold no Opus as its hello announced it."""
+        ...
+
+    @property
+    def sent(self) -> int:
+        """Audio frames that left for the device."""
+        ...
+
+    @property
+    def route(self) -> Route:
+        """By which way the audio goes, as far as is known now."""
         ...
 
     def close(self) -> None:

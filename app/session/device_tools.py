@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class DeviceTool(Protocol):
-    """One tool. ``schema``: the JSON schema of its arguments."""
+    """One tool. ``schema``: the JSON schema of its arguments; ``for_people``: the mind never calls it by itself."""
 
     @property
     def name(self) -> str: ...
@@ -17,6 +17,9 @@ class DeviceTool(Protocol):
 
     @property
     def schema(self) -> dict[str, Any]: ...
+
+    @property
+    def for_people(self) -> bool: ...
 
 
 class ToolAnswer(Protocol):

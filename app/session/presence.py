@@ -11,12 +11,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 
 from app.journal import Journal
 from app.protocol import topics
 from app.protocol.malformed import Malformed
 
 MAX_DEVICES = 100_000
+LOOKED_AT = 10_000
 STRAGGLERS_SECONDS = 2.0
 """So late a message of a device may come after the word that it has gone: they take different ways through the broker."""
 
@@ -81,6 +83,11 @@ class MqttPresence:
         self._announces = True
         self._broker_started = at
 
+    @property
+    def announces(self) -> bool:
+        """Whether this broker side tells who comes and goes."""
+        return self._announces
+
     def of(self, device_id: str) -> Presence:
         """What is known of the device now."""
         topic, word = self._kept.get(device_id), self._words.get(device_id)
@@ -89,6 +96,11 @@ class MqttPresence:
         if word is None or not self._holds(word):
             return Presence(Connected.UNKNOWN, topic)
         return Presence(Connected.YES if word.online else Connected.NO, topic, word.at)
+
+    def connected(self, most: int) -> list[str]:
+        """Up to ``most`` devices that are known to be connected, those that came last first; of the LOOKED_AT last words."""
+        last = islice(reversed(self._words.items()), LOOKED_AT)
+        return list(islice((device_id for device_id, word in last if word.online and self._holds(word)), most))
 
     def _says_enough(self, word: _Word | None) -> bool:
         """Whether a message of the device adds nothing to the last word on it."""

@@ -19,7 +19,7 @@ from app.session.idle_tools import IdleTools
 from app.session.presence import Connected, Presence
 from app.session.registry import Registry
 from app.session.session import NotPossible, Session
-from app.session.state import State
+from app.session.state import Event, State
 
 TEXT_STATUS, TEXT_EMOTION = "Message", "neutral"
 """How a text is shown that cannot be spoken."""
@@ -106,6 +106,13 @@ class Reach:
         if self._tell(device_id, System(command="reboot")):
             return Outcome(Result.SENT, "The device was told to restart.")
         return Outcome(Result.SENT, f"The command to restart was sent; {UNCERTAIN}.")
+
+    def end(self, device_id: str) -> bool:
+        """Ends the device's session, because the device was deleted; False when it is in none."""
+        session = self._registry.of_device(device_id)
+        if session is not None:
+            session.end(Event.DELETED)
+        return session is not None
 
     def custom(self, device_id: str, payload: dict[str, Any]) -> Outcome:
         """Sends what the firmware's maker agreed on."""

@@ -7,14 +7,19 @@ can say goodbye to devices that would otherwise wait for one that no longer exis
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 
 from app.journal import Journal
+from app.logs import about
 from app.sections import Sessions as Limits
 from app.session.channel import Channel
 from app.session.session import Conversation, Session, Terms
 from app.session.state import Event
+from app.session.timings import TimingFigures, Timings
+from app.session.trails import Trails
+from app.session.transcript import Transcripts
 from app.throttle import Throttle
 from app.timers import Timer, Timers
 
@@ -33,7 +38,8 @@ class Refused(Exception):
 
 class Registry:
     """``converse`` makes the conversation of a session that has been opened; ``may_talk(device_id)`` is None, or the sentence
-    that says why that device gets no session on any transport."""
+    that says why that device gets no session on any transport. ``trails``: where the ways of devices are noted; ``transcripts``
+    and ``timings``: what is kept and measured of all sessions. ``epoch``: seconds since then."""
 
     def __init__(
         self,
@@ -42,6 +48,9 @@ class Registry:
         journal: Journal,
         converse: Callable[[Session], Conversation],
         may_talk: Callable[[str], str | None] = lambda _device_id: None,
+        *,
+        trails: Trails | None = None,
+        epoch: Callable[[], float] = time.time,
     ) -> None:
         self._limits = limits
         self._timers = timers
@@ -52,6 +61,9 @@ class Registry:
         self._by_device: dict[str, Session] = {}
         self._hellos = Throttle(limits.hellos_per_minute / 60, limits.hellos_per_minute, 100_000, timers.clock)
         self._sweep: Timer | None = None
+        self.trails = Trails(epoch) if trails is None else trails
+        self.transcripts = Transcripts(timers, epoch)
+        self.timings = TimingFigures()
         self.started = 0
         self.ended: Counter[str] = Counter()
 
@@ -73,12 +85,21 @@ class Registry:
         before = self._by_device.get(device_id)
         if before is not None:
             before.end(Event.REPLACED)
-        session = Session(device_id, channel, terms, now=self._timers.clock(), on_end=self._forget)
+        session = Session(
+            device_id,
+            channel,
+            terms,
+            now=self._timers.clock(),
+            on_end=self._forget,
+            timings=Timings(self.timings),
+            transcript=self.transcripts.begin(),
+        )
         self._by_id[session.id] = self._by_device[device_id] = session
         self._journal.put(session.id, note)
         self.started += 1
+        self.trails.hello_answered(device_id)
         session.begin(self._converse(session))
-        log.info("%s: session %s opened", device_id, session.id)
+        log.info("%s: session %s opened", device_id, session.id, extra=about(device_id, session.id))
         return session
 
     def of_id(self, identity: str) -> Session | None:
@@ -86,6 +107,10 @@ class Registry:
 
     def of_device(self, device_id: str) -> Session | None:
         return self._by_device.get(device_id)
+
+    def sessions(self) -> list[Session]:
+        """Those of this moment, oldest first."""
+        return list(self._by_id.values())
 
     def start(self) -> None:
         """Begins to end idle sessions; twice is fine."""
@@ -118,6 +143,9 @@ class Registry:
         if self._by_device.get(session.device_id) is session:
             del self._by_device[session.device_id]
         self._journal.remove(session.id)
+        self.transcripts.ended(session.device_id, session.transcript)
         self.ended[reason.value] += 1
         lasted = self._timers.clock() - session.started_at
-        log.info("%s: session %s ended after %.1f s: %s", session.device_id, session.id, lasted, reason.value)
+        self.trails.session_over(session, reason.value, lasted)
+        whom = about(session.device_id, session.id)
+        log.info("%s: session %s ended after %.1f s: %s", session.device_id, session.id, lasted, reason.value, extra=whom)

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from app.logs import about
 from app.protocol.messages import Abort, AudioParams, Features, FromDevice, Goodbye, Listen, Mcp, Message, ServerHello
 from app.session.channel import Channel
 from app.session.device_tools import DeviceTools
 from app.session.state import TELLS_THE_DEVICE, TRANSITIONS, Event, State
+from app.session.timings import TimingFigures, Timings
+from app.session.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,16 @@ class Conversation(Protocol):
         ...
 
     @property
+    def turn(self) -> str:
+        """Whose turn it is: ``idle``, ``listening``, ``thinking``, ``speaking`` or ``closed``."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """How the device listens, as it said last: ``auto``, ``manual`` or ``realtime``."""
+        ...
+
+    @property
     def tools(self) -> DeviceTools | None:
         """The device's tools; None when it has none."""
         ...
@@ -66,29 +79,46 @@ class Terms:
 
 
 class Session:
-    """``id`` and ``device_id`` name it; ``started_at`` and ``heard_at`` are seconds of the registry's clock."""
+    """``id`` and ``device_id`` name it; ``started_at`` and ``heard_at`` are seconds of the registry's clock.
+
+    ``has_listened``: whether the device has begun to listen in it, or heard its wake word.
+    """
 
     __slots__ = (
         "_conversation",
         "_on_end",
         "channel",
         "device_id",
+        "has_listened",
         "heard",
         "heard_at",
         "id",
         "started_at",
         "state",
         "terms",
+        "timings",
+        "transcript",
     )
 
     def __init__(
-        self, device_id: str, channel: Channel, terms: Terms, *, now: float, on_end: Callable[[Session, Event], None]
+        self,
+        device_id: str,
+        channel: Channel,
+        terms: Terms,
+        *,
+        now: float,
+        on_end: Callable[[Session, Event], None],
+        timings: Timings | None = None,
+        transcript: Transcript | None = None,
     ) -> None:
         self.id = secrets.token_hex(16)
         self.device_id = device_id
         self.channel = channel
         self.terms = terms
+        self.timings = Timings(TimingFigures()) if timings is None else timings
+        self.transcript = Transcript() if transcript is None else transcript
         self.state = State.OPENED
+        self.has_listened = False
         self.started_at = self.heard_at = now
         self.heard = False
         """Set by whatever arrives; the registry's sweep turns it into a time, so that a packet costs no clock."""
@@ -110,6 +140,16 @@ class Session:
         return self._conversation is not None and self._conversation.is_speaking
 
     @property
+    def turn(self) -> str:
+        """Whose turn it is: ``idle``, ``listening``, ``thinking``, ``speaking`` or ``closed``."""
+        return "closed" if self._conversation is None else self._conversation.turn
+
+    @property
+    def mode(self) -> str:
+        """How the device listens, as it said last: ``auto``, ``manual`` or ``realtime``."""
+        return "auto" if self._conversation is None else self._conversation.mode
+
+    @property
     def tools(self) -> DeviceTools | None:
         """The device's tools; None when it has none, or the session is over."""
         return None if self._conversation is None else self._conversation.tools
@@ -124,6 +164,11 @@ class Session:
         """Sends the device a message of this session. Raises NotPossible when the session is over."""
         if self.state is State.ENDED:
             raise NotPossible("The device's session has just ended: try again.")
+        self.send(message)
+
+    def send(self, message: Message) -> None:
+        """Sends the device a message of this session, and keeps what it says in the transcript."""
+        self.transcript.sent(message)
         self.channel.send_json(message.model_copy(update={"session_id": self.id}))
 
     def receive_audio(self, sequence: int, packet: bytes) -> None:
@@ -138,8 +183,12 @@ class Session:
         """One control message of the device, which names this session or none."""
         self.heard = True
         if self.state is State.ENDED or self._conversation is None:
-            log.info("%s: %s came after the end of session %s", self.device_id, message.type, self.id)
-        elif isinstance(message, Listen):
+            whom = about(self.device_id, self.id)
+            log.info("%s: %s came after the end of session %s", self.device_id, message.type, self.id, extra=whom)
+            return
+        self.transcript.received(message)
+        if isinstance(message, Listen):
+            self.has_listened = True
             self._conversation.on_listen(message)
         elif isinstance(message, Abort):
             self._conversation.on_abort(message)
@@ -156,7 +205,7 @@ class Session:
         if conversation is not None:
             conversation.close()
         if reason in TELLS_THE_DEVICE:
-            self.channel.send_json(Goodbye(session_id=self.id))
+            self.send(Goodbye())
         self.channel.close()
         self._on_end(self, reason)
 

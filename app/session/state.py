@@ -33,18 +33,18 @@ class Event(Enum):
     """The connection that carried it is gone."""
     FAULT = "fault"
     SHUTDOWN = "shutdown"
+    DELETED = "deleted"
+    """An operator has deleted the device."""
 
 
 TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.OPENED, Event.AUDIO): State.STREAMING,
     (State.STREAMING, Event.AUDIO): State.STREAMING,
     **{
-        (state, ending): State.ENDED
-        for state in (State.OPENED, State.STREAMING)
-        for ending in (Event.GOODBYE, Event.REPLACED, Event.FAREWELL, Event.IDLE, Event.LOST, Event.FAULT, Event.SHUTDOWN)
+        (state, ending): State.ENDED for state in (State.OPENED, State.STREAMING) for ending in Event if ending is not Event.AUDIO
     },
 }
 
-TELLS_THE_DEVICE = frozenset({Event.FAREWELL, Event.IDLE, Event.FAULT, Event.SHUTDOWN})
+TELLS_THE_DEVICE = frozenset({Event.FAREWELL, Event.IDLE, Event.FAULT, Event.SHUTDOWN, Event.DELETED})
 """Endings that the device does not know of yet. Not REPLACED: a device that still waits for the answer to its new hello
 would take the old session's goodbye for its own."""

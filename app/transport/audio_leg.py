@@ -9,6 +9,7 @@ from app.opus.packet import TOCS, is_plausible
 from app.protocol.audio_packet import HEADER_SIZE
 from app.protocol.cipher import DownlinkCipher, SessionCipher
 from app.protocol.replay import Freshness, ReplayWindow
+from app.session.reception import Reception
 from app.transport.probation import Doubtful, Probation
 
 MAX_LEAP = 256
@@ -48,7 +49,7 @@ class AudioLeg:
     """Uplink: what is new, believed and decrypted goes to ``deliver(sequence, packet)``. Downlink: `seal`, then send.
 
     ``frame_duration_ms`` and ``channels`` are those of the device's hello. ``address`` is None until its first packet;
-    ``implausible`` counts packets of this ssrc that decrypted to no Opus of the session.
+    ``implausible`` counts packets of this ssrc that decrypted to no Opus of the session; ``reception`` keeps what was accepted.
     """
 
     __slots__ = (
@@ -65,6 +66,7 @@ class AudioLeg:
         "_window",
         "address",
         "implausible",
+        "reception",
         "ssrc",
     )
 
@@ -77,11 +79,13 @@ class AudioLeg:
         frame_duration_ms: int,
         channels: int,
         deliver: Callable[[int, bytes], None],
+        reception: Reception | None = None,
     ) -> None:
         cipher = SessionCipher(key)
         self.ssrc = ssrc
         self.address: Any = None
         self.implausible = 0
+        self.reception = Reception(frame_duration_ms) if reception is None else reception
         self._apply = cipher.apply
         self._downlink = DownlinkCipher(cipher, ssrc, frame_duration_ms)
         self._window = ReplayWindow()
@@ -94,8 +98,8 @@ class AudioLeg:
         self._tocs: frozenset[int] = frozenset()
         self._unsettled = SETTLED_AFTER
 
-    def receive(self, datagram: bytes, address: Any, timestamp: int, sequence: int) -> None:
-        """One datagram of this ssrc, its header already checked."""
+    def receive(self, datagram: bytes, address: Any, timestamp: int, sequence: int, now: float = 0.0) -> None:
+        """One datagram of this ssrc, its header already checked. ``now``: when it was taken from the socket, in monotonic s."""
         window = self._window
         ahead = sequence - window.highest
         if ahead <= 0 and window.judge(sequence) is Freshness.REPLAYED and not self._may_be_usurped(address, sequence):
@@ -104,7 +108,7 @@ class AudioLeg:
         payload = self._apply(datagram[:HEADER_SIZE], datagram[HEADER_SIZE:])
         toc = payload[0]
         if toc not in self._tocs or address != self.address or ahead > MAX_LEAP:
-            self._doubt(Doubtful(address, sequence, payload), ahead)
+            self._doubt(Doubtful(address, sequence, payload), ahead, now)
         elif toc & 3 and not is_plausible(payload, self._frame_duration_ms):
             self._refuse(address)
         else:
@@ -114,24 +118,28 @@ class AudioLeg:
                 self._probation.doubt_address(address)
             if self._unsettled:
                 self._unsettled -= 1
-            self._accept(sequence, payload)
+            self._accept(sequence, payload, now)
 
     def seal(self, packets: Sequence[bytes]) -> list[bytes]:
         """The datagrams of these Opus packets. Raises what `DownlinkCipher.seal` raises."""
         return self._downlink.seal(packets)
 
-    def _accept(self, sequence: int, payload: bytes) -> None:
+    def _accept(self, sequence: int, payload: bytes, now: float) -> None:
         figures, window = self._figures, self._window
         ahead = sequence - window.highest
         window.accept(sequence)
-        if ahead > 1:
+        if ahead == 1:
+            self.reception.next(now)
+        elif ahead > 1:
             figures.lost += ahead - 1
-        elif ahead <= 0:
+            self.reception.leap(ahead - 1, now)
+        else:
             figures.reordered += 1
+            self.reception.straggler()
         figures.accepted += 1
         self._deliver(sequence, payload)
 
-    def _doubt(self, packet: Doubtful, ahead: int) -> None:
+    def _doubt(self, packet: Doubtful, ahead: int, now: float) -> None:
         """A packet that differs from what the session uses: the first one of all, a changed address or encoder, or a forgery."""
         figures = self._figures
         toc = packet.payload[0]
@@ -156,13 +164,14 @@ class AudioLeg:
             figures.roamed += 1
             if self._unsettled:  # what came first was a stranger's noise, and so were its sequence and its TOC byte
                 self._window, self._tocs = ReplayWindow(), frozenset()
+                self.reception.restart()
         if len(believed) >= SETTLED_AFTER:
             self._unsettled = 0
         self.address = packet.address
         self._tocs |= {toc}
         for each in believed:
             if self._window.judge(each.sequence) is not Freshness.REPLAYED:
-                self._accept(each.sequence, each.payload)
+                self._accept(each.sequence, each.payload, now)
 
     def _may_be_usurped(self, address: Any, sequence: int) -> bool:
         """Whether this may be the device, come after a stranger whose noise was taken for its first packet.

@@ -85,6 +85,11 @@ class BrokerWatch:
             return f"devices cannot connect to the broker's port {ports} yet: is it in use? See the log"
         return None
 
+    @property
+    def refusals(self) -> int:
+        """How many connections it has refused for wrong credentials, as it last reported."""
+        return 0 if self._status is None else self._status.connects.get("refused_credentials", 0)
+
     def figures(self) -> BrokerFigures | None:
         """What it last reported, None before the first time."""
         if self._status is None:

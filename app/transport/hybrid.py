@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from app.logs import about
 from app.protocol.audio_packet import nonce
 from app.protocol.cipher import KEY_SIZE, KeyExhausted
 from app.protocol.malformed import Malformed
@@ -26,8 +27,10 @@ from app.protocol.messages import (
     from_device,
 )
 from app.protocol.topics import Sender, sender_of
+from app.session.channel import Route
 from app.session.idle_tools import IdleTools
 from app.session.presence import Connected, MqttPresence, Presence
+from app.session.reception import Reception
 from app.session.registry import Refused, Registry
 from app.session.session import Session, Terms
 from app.session.state import Event
@@ -61,17 +64,28 @@ class Publisher(Protocol):
 
 
 class HybridChannel:
-    """Reaches one device over MQTT and UDP."""
+    """Reaches one device over MQTT and UDP. ``told``: where it is to send its audio; ``reception``: what came of it."""
 
     def __init__(
-        self, mqtt: Publisher, udp: UdpServer, reply_topic: str, audio_address: str, give_up: Callable[[], None]
+        self,
+        mqtt: Publisher,
+        udp: UdpServer,
+        reply_topic: str,
+        told: UdpAddress,
+        *,
+        reception: Reception,
+        give_up: Callable[[], None],
     ) -> None:
         self._mqtt = mqtt
         self._udp = udp
         self._reply_topic = reply_topic
         self._give_up: Callable[[], None] | None = give_up
         self._leg: AudioLeg | None = None
-        self._audio_address = audio_address
+        self._host = told.server
+        self._port = told.port
+        self._implausible = 0
+        self.reception = reception
+        self.sent = 0
 
     def attach(self, leg: AudioLeg) -> None:
         """The UDP leg of this channel, from now on received."""
@@ -93,23 +107,35 @@ class HybridChannel:
             return []
 
     def send_audio(self, sealed: bytes) -> None:
-        if self._leg is not None:
-            self._udp.send(self._leg, sealed)
+        if self._leg is not None and self._udp.send(self._leg, sealed):
+            self.sent += 1
+
+    @property
+    def implausible(self) -> int:
+        return self._implausible if self._leg is None else self._leg.implausible
+
+    @property
+    def route(self) -> Route:
+        address = None if self._leg is None else self._leg.address
+        device = None if address is None else str(address[0]).removeprefix("::ffff:")
+        return Route("udp", device, self._host, self._port)
 
     @property
     def audio_trouble(self) -> str | None:
         if self._leg is None or self._leg.address is not None:
             return None
+        where = f"UDP {self._host} port {self._port}"
         if self._leg.implausible:
             return (
-                f"What arrives on {self._audio_address} is not the Opus that hello announced: "
+                f"What arrives on {where} is not the Opus that hello announced: "
                 "does the device use this session's key and its own frame_duration?"
             )
-        return f"No audio has arrived: is {self._audio_address} open from the device to the server?"
+        return f"No audio has arrived: is {where} open from the device to the server?"
 
     def close(self) -> None:
         if self._leg is not None:
             self._udp.remove(self._leg)
+            self._implausible = self._leg.implausible
             self._leg = None
         self._give_up = None  # it holds the session, which holds this channel
 
@@ -157,7 +183,7 @@ class HybridTransport:
         try:
             message = from_device(payload)
         except Malformed as error:
-            self._complain(sender.device_id, str(error))
+            self._complain(sender.device_id, str(error), sender.device_id)
             if b'"hello"' in payload:
                 self._refuse(sender, Refused("refused_malformed", f"This hello cannot be understood: {error}."))
             return
@@ -165,7 +191,7 @@ class HybridTransport:
             self._hello(sender, message)
         elif isinstance(message, Iot | UnknownMessage):
             if self._complaints.allows(f"{sender.device_id} {message.type}"):
-                log.info("%s: a message of type %.40r is ignored", sender.device_id, message.type)
+                log.info("%s: a message of type %.40r is ignored", sender.device_id, message.type, extra=about(sender.device_id))
         else:
             self._pass_on(sender, message)
 
@@ -180,10 +206,10 @@ class HybridTransport:
             self._mqtt.publish(presence.topic, message.encode())
         return presence
 
-    def _complain(self, who: str, what: str) -> None:
+    def _complain(self, who: str, what: str, device_id: str = "") -> None:
         self.malformed += 1
         if self._complaints.allows(who):
-            log.warning("%.120s: a message that cannot be understood: %s", who, what)
+            log.warning("%.120s: a message that cannot be understood: %s", who, what, extra=about(device_id))
 
     def _pass_on(self, sender: Sender, message: FromDevice) -> None:
         """A message within a session: the one it names, or the device's own when it names none."""
@@ -208,7 +234,7 @@ class HybridTransport:
         except Refused as refusal:
             self._refuse(sender, refusal)
         except Exception:
-            log.exception("%s: its hello could not be answered", sender.device_id)
+            log.exception("%s: its hello could not be answered", sender.device_id, extra=about(sender.device_id))
             self._refuse(sender, Refused("failed", "The server could not open a session; its log says why."))
         else:
             self.hellos["accepted"] += 1
@@ -218,8 +244,9 @@ class HybridTransport:
     def _refuse(self, sender: Sender, refusal: Refused) -> None:
         """A hello is never met with silence: the device shows why there is no session."""
         self.hellos[refusal.result] += 1
+        self._registry.trails.hello_refused(sender.device_id, refusal.result, str(refusal))
         if self._complaints.allows(f"{sender.device_id} {refusal.result}"):
-            log.warning("%s: hello refused: %s", sender.device_id, refusal)
+            log.warning("%s: hello refused: %s", sender.device_id, refusal, extra=about(sender.device_id))
         self._mqtt.publish(sender.reply_topic, Alert(status="Error", message=str(refusal), emotion="sad").encode())
 
     def _open(self, sender: Sender, hello: Hello) -> None:
@@ -229,11 +256,13 @@ class HybridTransport:
         )
         uplink = hello.audio_params
         downlink = AudioParams(sample_rate=DOWNLINK_RATE, frame_duration=uplink.frame_duration)
+        reception = Reception(uplink.frame_duration)
         channel = HybridChannel(
             self._mqtt,
             self._udp,
             sender.reply_topic,
-            f"UDP {address.server} port {address.port}",
+            address,
+            reception=reception,
             give_up=lambda: session.end(Event.FAULT),
         )
         session: Session = self._registry.open(
@@ -247,6 +276,7 @@ class HybridTransport:
                 frame_duration_ms=uplink.frame_duration,
                 channels=uplink.channels,
                 deliver=session.receive_audio,
+                reception=reception,
             )
         )
         session.welcome(

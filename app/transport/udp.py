@@ -10,6 +10,7 @@ import logging
 import secrets
 import socket
 import struct
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -39,9 +40,15 @@ BIND_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 class UdpServer:
     """``figures`` counts what came of every datagram. `start` and `stop` may be called twice."""
 
-    def __init__(self, settings: Udp, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:
+    def __init__(
+        self,
+        settings: Udp,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._random_bytes = random_bytes
+        self._clock = clock
         self._socket: Any = None
         self._greenlet: gevent.Greenlet | None = None
         self._legs: dict[int, AudioLeg] = {}
@@ -68,17 +75,19 @@ class UdpServer:
         if self._legs.get(leg.ssrc) is leg:
             del self._legs[leg.ssrc]
 
-    def send(self, leg: AudioLeg, datagram: bytes) -> None:
-        """Sends to where the leg's device was heard last. What cannot be sent at once is lost and counted, as in the network."""
+    def send(self, leg: AudioLeg, datagram: bytes) -> bool:
+        """Sends to where the leg's device was heard last; whether it left. What cannot be sent at once is lost and counted, as in
+        the network."""
         if leg.address is None:
             self.figures.no_address += 1
-            return
+            return False
         try:
             self._socket.sendto(datagram, leg.address)
         except (OSError, AttributeError):  # the kernel's buffer is full, the host has no route, or we have just stopped
             self.figures.send_errors += 1
-        else:
-            self.figures.sent += 1
+            return False
+        self.figures.sent += 1
+        return True
 
     # The socket
 
@@ -164,6 +173,7 @@ class UdpServer:
     def _drain(self, receive: Callable[[bytearray], tuple[int, Any]], buffer: bytearray, view: memoryview) -> int:
         """Takes what has arrived, up to a fair share; returns how many datagrams that were."""
         figures, legs, unpack = self.figures, self._legs, HEADER.unpack_from
+        now = self._clock()  # for all that have arrived by now: a call for each would cost more than it tells
         for taken in range(FAIR_SHARE):
             try:
                 size, address = receive(buffer)
@@ -181,7 +191,7 @@ class UdpServer:
                 figures.unknown_ssrc += 1
                 continue
             try:
-                leg.receive(bytes(view[:size]), address, timestamp, sequence)
+                leg.receive(bytes(view[:size]), address, timestamp, sequence, now)
             except Exception:
                 log.exception("a packet's handler failed")
         return FAIR_SHARE

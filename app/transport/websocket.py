@@ -8,6 +8,7 @@ from collections import Counter
 import gevent
 
 from app.figures import WebSocketFigures
+from app.logs import about
 from app.protocol.malformed import Malformed
 from app.protocol.messages import Alert, AudioParams, Hello, ServerHello
 from app.protocol.websocket import GATEWAY, Framing, framing_of
@@ -119,6 +120,7 @@ class WebSocketTransport:
         connection = Connection(self, caller)
         connection.link = self._loop.add(descriptor, connection.on_frame, connection.on_closed)
         self._by_device[caller.device_id] = connection
+        self.registry.trails.websocket_opened(caller.device_id)
         self.accepted += 1
         connection.link.write(greeting)
         connection.patience = self._timers.after(
@@ -126,7 +128,7 @@ class WebSocketTransport:
         )
         if before is not None:
             before.close(REPLACED, "a newer connection of this device has come in")
-        log.debug("%s: WebSocket from %s", caller.device_id, caller.address)
+        log.debug("%s: WebSocket from %s", caller.device_id, caller.address, extra=about(caller.device_id))
 
     # What connections report
 
@@ -147,7 +149,7 @@ class WebSocketTransport:
         except Refused as refusal:
             self.refuse_hello(connection, refusal)
         except Exception:
-            log.exception("%s: its hello could not be answered", caller.device_id)
+            log.exception("%s: its hello could not be answered", caller.device_id, extra=about(caller.device_id))
             self.refuse_hello(connection, Refused("failed", "The server could not open a session; its log says why."))
         else:
             self.hellos["accepted"] += 1
@@ -156,8 +158,9 @@ class WebSocketTransport:
         """A hello is never met with silence: the device shows why there is no session, and the connection ends."""
         self.hellos[refusal.result] += 1
         device_id = connection.caller.device_id
+        self.registry.trails.hello_refused(device_id, refusal.result, str(refusal))
         if self._complaints.allows(f"{device_id} {refusal.result}"):
-            log.warning("%s: hello refused: %s", device_id, refusal)
+            log.warning("%s: hello refused: %s", device_id, refusal, extra=about(device_id))
         connection.say(Alert(status="Error", message=str(refusal), emotion="sad"))
         connection.close(_CLOSE_FOR.get(refusal.result, POLICY), str(refusal))
 
@@ -165,12 +168,12 @@ class WebSocketTransport:
         """A message that could not be understood."""
         self.malformed += 1
         if self._complaints.allows(device_id):
-            log.warning("%s: a WebSocket message that cannot be understood: %s", device_id, what)
+            log.warning("%s: a WebSocket message that cannot be understood: %s", device_id, what, extra=about(device_id))
 
     def say_ignored(self, device_id: str, kind: str) -> None:
         """A message of a type without a meaning here; said once in a while."""
         if self._complaints.allows(f"{device_id} {kind}"):
-            log.info("%s: a message of type %.40r is ignored", device_id, kind)
+            log.info("%s: a message of type %.40r is ignored", device_id, kind, extra=about(device_id))
 
     def ended(self, connection: Connection, code: int) -> None:
         """A connection is over, or about to be: nothing more comes of it."""
@@ -178,7 +181,9 @@ class WebSocketTransport:
         self.closed[name if name in self.closed else OTHER] += 1
         if self._by_device.get(connection.caller.device_id) is connection:
             del self._by_device[connection.caller.device_id]
-        log.debug("%s: WebSocket closed with code %d", connection.caller.device_id, code)
+            self.registry.trails.websocket_closed(connection.caller.device_id, code)
+        device_id = connection.caller.device_id
+        log.debug("%s: WebSocket closed with code %d", device_id, code, extra=about(device_id))
 
     def _open(self, connection: Connection, hello: Hello, framing: Framing) -> None:
         uplink = hello.audio_params
@@ -189,7 +194,9 @@ class WebSocketTransport:
         link = connection.link
         if link is None:
             return
-        channel = WebSocketChannel(link, framing, uplink.frame_duration, self.figures, self._give_up)
+        channel = WebSocketChannel(
+            link, framing, uplink.frame_duration, self.figures, address=connection.caller.address, on_close=self._give_up
+        )
         session: Session = self.registry.open(
             connection.caller.device_id, channel, Terms(uplink, downlink, hello.features), note=NO_NOTE
         )
@@ -213,4 +220,4 @@ class WebSocketTransport:
                 if now - link.heard_at >= SILENCE_SECONDS:
                     link.close(POLICY, f"nothing came from you for {SILENCE_SECONDS:.0f} s, not even a pong")
                 elif now - link.pinged_at >= PING_SECONDS:
-                    link.ping(now)
+                    link.ping(self._timers.clock())

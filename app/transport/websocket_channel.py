@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from app.protocol.messages import Message
 from app.protocol.websocket import Framing
 from app.protocol.ws_frames import BINARY, TEXT
+from app.session.channel import Route
+from app.session.reception import Reception
 from app.transport.websocket_link import WebSocketLink
 
 
@@ -20,8 +22,8 @@ class AudioFrames:
 
 
 class WebSocketChannel:
-    """One session's. ``on_close`` is called when the session gives it up; ``heard`` counts its packets, ``malformed`` frames that
-    hold none of the session."""
+    """One session's. ``address``: the device's; ``on_close`` is called when the session gives it up; ``implausible`` counts
+    frames that hold no packet of the session."""
 
     def __init__(
         self,
@@ -29,6 +31,8 @@ class WebSocketChannel:
         framing: Framing,
         frame_duration_ms: int,
         figures: AudioFrames,
+        *,
+        address: str,
         on_close: Callable[[WebSocketLink], None],
     ) -> None:
         self._link: WebSocketLink | None = link
@@ -36,9 +40,11 @@ class WebSocketChannel:
         self._figures = figures
         self._framing = framing
         self._frame_duration_ms = frame_duration_ms
+        self._address = address
         self._timestamp = 0
-        self.heard = 0
-        self.malformed = 0
+        self.reception = Reception(frame_duration_ms)
+        self.sent = 0
+        self.implausible = 0
 
     def send_json(self, message: Message) -> None:
         if self._link is not None:
@@ -58,12 +64,17 @@ class WebSocketChannel:
         if self._link is not None:
             self._link.send(BINARY, sealed)
             self._figures.sent += 1
+            self.sent += 1
+
+    @property
+    def route(self) -> Route:
+        return Route("websocket", self._address)
 
     @property
     def audio_trouble(self) -> str | None:
-        if self.heard:
+        if self.reception.packets:
             return None
-        if self.malformed:
+        if self.implausible:
             return (
                 f"What arrives on the WebSocket is no Opus as hello announced it: does the device use the binary frames of "
                 f"version {self._framing.version} and its own frame_duration?"

@@ -79,6 +79,13 @@ class Connection:
             self._text(payload)
         elif opcode == PING and self.link is not None:
             self.link.send(PONG, payload)
+        elif opcode == PONG and self.link is not None:
+            self._ponged(self.link)
+
+    def _ponged(self, link: WebSocketLink) -> None:
+        seconds = link.ponged()
+        if seconds is not None and self.session is not None and not self.caller.gateway:  # whose pong is not the device's
+            self.session.timings.round_trip(seconds)
 
     def on_closed(self, code: int) -> None:
         """The link is over: whoever of us closed it, or nobody."""
@@ -117,14 +124,14 @@ class Connection:
             self.say(Goodbye(session_id=message.session_id))
 
     def _binary(self, frame: bytes) -> None:
-        session, channel, framing = self.session, self.channel, self._framing
-        if session is None or channel is None or framing is None:
+        session, channel, framing, link = self.session, self.channel, self._framing, self.link
+        if session is None or channel is None or framing is None or link is None:
             self._transport.complain(self.caller.device_id, "audio before hello")
             return
         try:
             kind, packet = framing.unwrap(frame)
         except Malformed as error:
-            channel.malformed += 1
+            channel.implausible += 1
             self._transport.complain(self.caller.device_id, str(error))
             return
         if kind == JSON:
@@ -132,12 +139,12 @@ class Connection:
             return
         toc = packet[0]
         if (toc not in self._tocs or len(packet) > MAX_FRAME) and not self._is_of_the_session(toc, packet):
-            channel.malformed += 1
+            channel.implausible += 1
             self._transport.complain(self.caller.device_id, "a binary frame that holds no Opus as its hello announced it")
             return
         self._sequence += 1
         self._transport.figures.received += 1
-        channel.heard += 1
+        channel.reception.next(link.heard_at)
         if session.state is not State.ENDED:
             session.receive_audio(self._sequence, packet)
 

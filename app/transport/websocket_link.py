@@ -52,11 +52,12 @@ OnClosed = Callable[[int], None]
 class WebSocketLink:
     """One connection after its handshake. ``descriptor`` becomes its own; ``greeting`` is sent first: the handshake's answer.
 
-    ``heard_at``: when the last bytes came, ``pinged_at``: when it was pinged last, ``closing_at``: since when it is being closed;
-    in seconds of the loop's clock.
+    ``heard_at``: when the last bytes came, ``pinged_at``: when it was pinged last (or was taken over), ``closing_at``: since when
+    it is being closed; in seconds of the loop's clock.
     """
 
     __slots__ = (
+        "_awaits_pong",
         "_closed_with",
         "_loop",
         "_on_closed",
@@ -88,6 +89,7 @@ class WebSocketLink:
         self._outbox_bytes = 0
         self._written = self._taken = 0
         self._closed_with = 0
+        self._awaits_pong = False
         self.closing_at: float | None = None
         self.descriptor = descriptor
         self.heard_at = self.pinged_at = self._taken_at = loop.clock()
@@ -127,7 +129,15 @@ class WebSocketLink:
     def ping(self, now: float) -> None:
         """Asks for a sign of life."""
         self.pinged_at = now
+        self._awaits_pong = True
         self.send(PING, b"")
+
+    def ponged(self) -> float | None:
+        """A pong has come: the seconds since the ping; None for one that nobody asked for."""
+        if not self._awaits_pong:
+            return None
+        self._awaits_pong = False
+        return self.heard_at - self.pinged_at
 
     def close(self, code: int, sentence: str = "") -> None:
         """Says why, and ends the connection when the other side has closed too, or soon; twice is fine."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import gevent
 
+from app.logs import about
 from app.protocol.messages import Alert, Message, Stt
 from app.sections import Dialogue
 from app.session.session import Session
@@ -55,6 +56,7 @@ class Answering:
         self._agent = agent
         self._may_speak = may_speak
         self._over = over
+        self._whom = about(session.device_id, session.id)
         self._frame_ms = session.terms.downlink.frame_duration
         self._work: gevent.Greenlet | None = None
         self._reply: Reply | None = None
@@ -106,7 +108,7 @@ class Answering:
 
     def tell(self, message: Message) -> None:
         """Sends the device a message of this session."""
-        self._session.channel.send_json(message.model_copy(update={"session_id": self._session.id}))
+        self._session.send(message)
 
     # In the reply's greenlet
 
@@ -118,7 +120,7 @@ class Answering:
             self._agent.prepare()
             work()
         except Exception:
-            log.exception("%s: the reply failed", self._session.device_id)
+            log.exception("%s: the reply failed", self._session.device_id, extra=self._whom)
             self._alert(self._titles.fault_status, "The reply failed; the server's log says why.")
             if self._reply is not None and self._reply.has_begun:
                 self._reply.finish()  # what there is of it is heard to its end
@@ -131,7 +133,7 @@ class Answering:
         try:
             self._speak(self._agent.say("" if phrases is None else phrases.mind_failed), remember=False)
         except Exception:
-            log.exception("%s: the apology failed", self._session.device_id)
+            log.exception("%s: the apology failed", self._session.device_id, extra=self._whom)
             self._over()
 
     def _respond(self, utterance: Utterance) -> None:
@@ -195,7 +197,10 @@ class Answering:
         if not self._may_speak():
             return None
         self._studio.figures.replies += 1
-        return Playback(self._session.channel, self._frame_ms, self._studio.timers, self._studio.playback, self._over)
+        studio, session = self._studio, self._session
+        return Playback(
+            session.channel, self._frame_ms, studio.timers, studio.playback, self._over, on_first=session.timings.speaks
+        )
 
     def _wait_for_audio(self) -> None:
         if self._session.channel.audio_trouble is None or self._was_told_of_silence:
@@ -211,7 +216,7 @@ class Answering:
         trouble = self._session.channel.audio_trouble
         if trouble is not None:
             self._was_told_of_silence = True
-            log.warning("%s: nothing is heard of it. %s", self._session.device_id, trouble)
+            log.warning("%s: nothing is heard of it. %s", self._session.device_id, trouble, extra=self._whom)
             self._alert(self._titles.no_audio_status, trouble)
 
     @property

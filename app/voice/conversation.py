@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from app.logs import about
 from app.protocol.messages import Abort, Listen, Message, Tts
 from app.session.device_tools import DeviceTools
 from app.session.session import NotPossible, Session
@@ -37,8 +38,11 @@ class SpokenConversation:
         self._session = session
         self._studio = studio
         self._agent = agent
+        self._whom = about(session.device_id, session.id)
         self._frame_ms = session.terms.uplink.frame_duration
         self._turn = Turn.IDLE
+        self._spoke_until = 0.0
+        """When the person's speech ended that is to be answered."""
         self._mode = "auto"
         self._early = EarlyAudio(self._frame_ms, studio.timers.clock)
         self._listening: Listening | None = None
@@ -86,7 +90,7 @@ class SpokenConversation:
             self._answering.is_leaving = False
             self._reply_over()
         else:
-            log.debug("%s: abort while %s", self._session.device_id, self._turn.value)
+            log.debug("%s: abort while %s", self._session.device_id, self._turn.value, extra=self._whom)
 
     def on_mcp(self, payload: dict[str, Any]) -> None:
         """What the device's tools say."""
@@ -95,6 +99,16 @@ class SpokenConversation:
     @property
     def is_speaking(self) -> bool:
         return self._turn is Turn.SPEAKING
+
+    @property
+    def turn(self) -> str:
+        """Whose turn it is, by its name."""
+        return self._turn.value
+
+    @property
+    def mode(self) -> str:
+        """How the device listens, as it said last."""
+        return self._mode
 
     @property
     def tools(self) -> DeviceTools | None:
@@ -169,10 +183,14 @@ class SpokenConversation:
 
     def _listen_stop(self) -> None:
         if self._move(TurnEvent.LISTEN_STOP):
+            self._spoke_until = self._studio.timers.clock()
             self._set_timer(STRAGGLERS_MS, self._answer)
 
-    def _end_of_speech(self) -> None:
+    def _end_of_speech(self, quiet_ms: int = 0) -> None:
+        """``quiet_ms``: how long the device has sent nothing at all."""
         if self._move(TurnEvent.END_OF_SPEECH):
+            silent_ms = 0 if self._listening is None else self._listening.silent_ms
+            self._spoke_until = self._studio.timers.clock() - (silent_ms + quiet_ms) / 1000
             self._answer()
 
     def _watch_for_quiet(self, packets_before: int) -> None:
@@ -184,7 +202,7 @@ class SpokenConversation:
         waited = self._studio.timers.clock() - self._listens_since
         patience = self._studio.settings.patience_seconds
         if listening.finds_end and listening.has_speech and heard == packets_before:
-            self._end_of_speech()
+            self._end_of_speech(self._studio.settings.silence_ms + QUIET_SLACK_MS)
         elif self._has_manners and listening.finds_end and not listening.has_speech and waited >= patience:
             self._heard_no_speech()
         else:
@@ -203,7 +221,7 @@ class SpokenConversation:
         """The wake word, which is greeted; or a text in its place, which is answered."""
         settings = self._studio.settings
         known = is_wake_word(text, settings)
-        log.info("%s: wake word heard", self._session.device_id)
+        log.info("%s: wake word heard", self._session.device_id, extra=self._whom)
         if not self._has_manners or (known and not settings.greeting):
             return
         self._answering.is_leaving = False
@@ -227,6 +245,7 @@ class SpokenConversation:
         listening.close()
         self._watch_for_barge_in()
         self._unanswered = listening.packets if self._mode == "realtime" else []
+        self._session.timings.asked(self._spoke_until)
         self._answering.respond(listening.utterance())
 
     def _begins_to_speak(self) -> bool:
@@ -281,6 +300,7 @@ class SpokenConversation:
         """Lets go of whatever the turn before held."""
         self._set_timer(None)
         self._early.clear()
+        self._session.timings.dropped()
         self._unanswered = []
         if self._listening is not None:
             self._listening.close()
@@ -293,7 +313,7 @@ class SpokenConversation:
     def _move(self, event: TurnEvent) -> bool:
         after = TRANSITIONS.get((self._turn, event))
         if after is None:
-            log.debug("%s: %s while %s", self._session.device_id, event.value, self._turn.value)
+            log.debug("%s: %s while %s", self._session.device_id, event.value, self._turn.value, extra=self._whom)
             return False
         self._turn = after
         return True

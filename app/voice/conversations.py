@@ -24,6 +24,7 @@ from app.voice.crew import make_crew
 from app.voice.figures import VoiceFigures
 from app.voice.memory import Memory
 from app.voice.playback import PlaybackFigures
+from app.voice.trial import Trials
 
 log = logging.getLogger(__name__)
 
@@ -51,15 +52,25 @@ class Conversations:
         self._crew: Crew | None = None
         if settings.dialogue.agent == "assistant":
             self._crew = make_crew(settings.voice, settings.state_dir, memory, self.figures)
+        self.trials = Trials(self._crew)
 
     def converse(self, session: Session) -> SpokenConversation:
         """The conversation of a session whose hello has not been answered yet."""
         agent: Agent = EchoAgent() if self._crew is None else Assistant(session, self._crew, self._tools_of(session))
         return SpokenConversation(session, self._studio, agent)
 
-    def tool_box(self, device_id: str, send: Callable[[dict[str, Any]], None]) -> ToolBox:
-        """The tools of a device, whatever way ``send`` is to it."""
-        return ToolBox(device_id, send, self._timers, self._known_tools, self._vision_for(device_id))
+    def tool_box(
+        self,
+        device_id: str,
+        send: Callable[[dict[str, Any]], None],
+        on_round_trip: Callable[[float], None] = lambda _seconds: None,
+        session_id: str = "",
+    ) -> ToolBox:
+        """The tools of a device, whatever way ``send`` is to it; ``on_round_trip`` is told how long its answers took."""
+        vision = self._vision_for(device_id)
+        return ToolBox(
+            device_id, send, self._timers, self._known_tools, vision, on_round_trip=on_round_trip, session_id=session_id
+        )
 
     def count(self) -> ConversationFigures:
         """What has been counted up to now."""
@@ -85,8 +96,9 @@ class Conversations:
     def _tools_of(self, session: Session) -> ToolBox | None:
         if not session.terms.features.mcp:
             return None
-        channel, session_id = session.channel, session.id
-        return self.tool_box(session.device_id, lambda payload: channel.send_json(Mcp(session_id=session_id, payload=payload)))
+        return self.tool_box(
+            session.device_id, lambda payload: session.send(Mcp(payload=payload)), session.timings.round_trip, session.id
+        )
 
 
 def _load_libopus() -> None:

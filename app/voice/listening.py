@@ -114,6 +114,11 @@ class Listening:
             self._end()
 
     @property
+    def silent_ms(self) -> int:
+        """How much of what was heard last is no speech; 0 where nobody looked for its end."""
+        return self._endpointer.now_ms - self._endpointer.speech_end_ms if self.finds_end and self.has_speech else 0
+
+    @property
     def packets(self) -> list[tuple[int, bytes]]:
         """What was heard so far, with the sequences."""
         return self._builder.packets

@@ -1,4 +1,4 @@
-"""The devices as their conversations know them: name, language and prompt, and what was said before.
+"""The devices as their conversations know them: name, language, prompt and voice, and what was said before.
 
 Nothing here waits for the database but `Memory.forget`; an outage is ridden out: conversations begin without their past, and what
 is said meanwhile is put behind it when the database answers again.
@@ -37,11 +37,12 @@ TIDY_ROUNDS = 150
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """``language``: what the device's OTA request said; ``prompt``: the device's own. All may be empty."""
+    """``language``: what the device's OTA request said; ``prompt`` and ``voice``: the device's own. All may be empty."""
 
     name: str = ""
     language: str = ""
     prompt: str = ""
+    voice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class DeviceMemory:
 
     def restore(self, remembered: Remembered) -> None:
         """It has been read."""
-        self.profile = Profile(remembered.name, remembered.language, remembered.prompt)
+        self.profile = Profile(remembered.name, remembered.language, remembered.prompt, remembered.voice)
         if not self.is_loaded:
             self.history.put_before(from_json(remembered.messages))
             self.is_loaded = True

@@ -54,7 +54,8 @@ class PlaybackFigures:
 
 
 class Playback:
-    """One reply on its way to one device; ``on_played`` is called once, at the end of its play-out, unless it is aborted."""
+    """One reply on its way to one device; ``on_played`` is called once, at the end of its play-out, unless it is aborted, and
+    ``on_first(now)`` when its first frame has left, at ``now`` of the timers' clock."""
 
     def __init__(
         self,
@@ -63,11 +64,14 @@ class Playback:
         timers: Timers,
         figures: PlaybackFigures,
         on_played: Callable[[], None],
+        *,
+        on_first: Callable[[float], None] = lambda _now: None,
     ) -> None:
         self._channel = channel
         self._timers = timers
         self._figures = figures
         self._on_played = on_played
+        self._on_first = on_first
         self._duration = frame_duration_ms / 1000
         self._head_start = max(1, HEAD_START_MS // frame_duration_ms)
         self._max_queued = MAX_QUEUED_MS // frame_duration_ms
@@ -164,6 +168,8 @@ class Playback:
         self._channel.send_audio(sealed)
         self._figures.sent((now - due) * 1000)
         self._sent += 1
+        if self._played_before + self._sent == 1:
+            self._on_first(now)
         if not self._room.is_set():
             self._room.set()
         if self._waiting or self._sealed:

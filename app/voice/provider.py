@@ -29,7 +29,7 @@ class ProviderFault(Exception):
 class Options(BaseModel):
     """A provider's own keys. An unknown one is refused by name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True, slots=True)

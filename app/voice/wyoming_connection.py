@@ -29,6 +29,10 @@ LONGEST_PAYLOAD = 16 << 20
 """Bytes. A server that announces more is no Wyoming server."""
 
 
+class WyomingRefused(ProviderFault):
+    """The server says that it could not do it."""
+
+
 class WyomingUnreachable(ProviderFault):
     """The connection was refused or broke off: another one may do."""
 
@@ -61,7 +65,7 @@ class WyomingConnection:
         with self._faults(self._timeout):
             event = self._read()
         if Error.is_type(event.type):  # its text may repeat what was said
-            raise ProviderFault(f"{self._place}: {self._server} could not do it: look into its log.")
+            raise WyomingRefused(f"{self._place}: {self._server} could not do it: look into its log.")
         return event
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, json, request
 from app.devices.activation import Proof, Refused
 from app.devices.database import DatabaseUnavailable
 from app.devices.models import Standing
+from app.logs import about
 from app.protocol.malformed import Malformed
 from app.throttle import Throttle
 from app.web import body, identity
@@ -31,7 +32,7 @@ class Activate:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._callers = CallerReader(node.settings.websocket.trusted_proxies)
+        self._callers = CallerReader.of(node.settings)
         self._wrong = WrongTries()
         self._complaints = Throttle(per_second=1 / 60, burst=3)
 
@@ -52,7 +53,7 @@ class Activate:
         except Refused as refusal:
             self._wrong.add(caller.address)
             if self._complaints.allows(device_id):
-                log.warning("%s: activation refused: %s", device_id, refusal)
+                log.warning("%s: activation refused: %s", device_id, refusal, extra=about(device_id))
             return error_response(403, str(refusal))
         except DatabaseUnavailable:
             raise TryLater("the server cannot look up devices now: ask again soon", DEVICE_SECONDS) from None
@@ -61,7 +62,7 @@ class Activate:
         standing = self._node.devices.peek(device_id)
         if not standing.active:
             self._node.devices.decided(device_id, Standing(True, standing.transport))
-        log.info("%s: activated", device_id)
+        log.info("%s: activated", device_id, extra=about(device_id))
         return _say("activated")
 
 

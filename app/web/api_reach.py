@@ -12,13 +12,13 @@ from app.mcp.client import ToolsUnavailable
 from app.protocol import topics
 from app.protocol.malformed import Malformed
 from app.protocol.messages import Alert
+from app.session.device_tools import DeviceTool
 from app.session.reach import BrokerAway, Outcome, Unreachable
 from app.session.session import NotPossible
 from app.throttle import Throttle
 from app.web import body, sayable
 from app.web.errors import error_response, later_response
 from app.web.node import Node
-from app.web.operators import Operators
 
 PATH = "/api/v1/devices/<device_id>"
 MAX_TEXT, MAX_STATUS, MAX_EMOTION, MAX_TOOL_NAME = 2000, 100, 32, 128
@@ -76,9 +76,7 @@ class ReachApi:
         if limited is not None:
             return limited
         tools = self._node.reach.tools(device_id, TOOL_SECONDS)
-        return _json(
-            {"tools": [{"name": tool.name, "description": tool.description, "parameters": tool.schema} for tool in tools]}
-        )
+        return _json({"tools": [_tool(tool) for tool in tools]})
 
     def call_tool(self, device_id: str) -> Response:
         """Calls a tool and waits for its answer."""
@@ -119,11 +117,10 @@ class ReachApi:
         return response
 
 
-def blueprint(node: Node, operators: Operators) -> Blueprint:
+def blueprint(node: Node) -> Blueprint:
     """The routes."""
     routes = Blueprint("api_reach", __name__, url_prefix=PATH)
     api = ReachApi(node)
-    routes.before_request(operators.check)
     routes.register_error_handler(Unreachable, api.unreachable)
     routes.register_error_handler(NotPossible, _not_now)
     routes.register_error_handler(ToolsUnavailable, _not_now)
@@ -144,6 +141,15 @@ def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.1 <= value <= LONGEST_TOOL_SECONDS:
         raise Malformed(f'"timeout_seconds" has to be a number from 0.1 to {LONGEST_TOOL_SECONDS:.0f}')
     return float(value)
+
+
+def _tool(tool: DeviceTool) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.schema,
+        "for_people": tool.for_people,
+    }
 
 
 def _said(outcome: Outcome) -> Response:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from app.protocol.malformed import Malformed
+from app.settings import Settings
 from app.web.host import HostPort
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -49,10 +50,20 @@ class Caller:
 
 
 class CallerReader:
-    """Finds the caller of a request; believes the ``X-Forwarded-`` headers of the ``trusted`` networks only."""
+    """Finds the caller of a request; believes the ``X-Forwarded-`` headers of the ``trusted`` networks only.
 
-    def __init__(self, trusted: Sequence[IPNetwork]) -> None:
+    ``routers``: networks of a hosting platform's router. It passes the Host header on and an X-Forwarded-Host that anybody can
+    have written, so that one is not believed, and of X-Forwarded-For only the address that the router itself has added.
+    """
+
+    def __init__(self, trusted: Sequence[IPNetwork], routers: Sequence[IPNetwork] = ()) -> None:
         self._trusted = tuple(trusted)
+        self._routers = tuple(routers)
+
+    @classmethod
+    def of(cls, settings: Settings) -> CallerReader:
+        """The one for this configuration."""
+        return cls(settings.websocket.trusted_proxies, settings.platform.routers)
 
     def read(self, environ: Mapping[str, Any]) -> Caller:
         """The caller of the WSGI request ``environ``. Raises Malformed when its Host header is no host."""
@@ -64,6 +75,9 @@ class CallerReader:
             peer = self._forwarded_for(peer, environ.get("HTTP_X_FORWARDED_FOR", ""))
             scheme = _last(environ.get("HTTP_X_FORWARDED_PROTO", "")) or scheme
             host = _last(environ.get("HTTP_X_FORWARDED_HOST", "")) or host
+        elif any(peer in network for network in self._routers):
+            peer = _parse_hop(_last(environ.get("HTTP_X_FORWARDED_FOR", ""))) or peer
+            scheme = _last(environ.get("HTTP_X_FORWARDED_PROTO", "")) or scheme
         return Caller(peer, _reached(host) if host else _local_address(environ), scheme.lower() in ("https", "wss"))
 
     def _is_trusted(self, address: IPAddress) -> bool:

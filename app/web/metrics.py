@@ -57,6 +57,10 @@ def _sessions(figures: Figures) -> Iterator[Metric]:
     yield _counter("sessions_started", "Sessions that a hello began.", figures.sessions_started)
     yield _counters("sessions_ended", "Sessions that ended, by reason.", "reason", figures.sessions_ended)
     yield _counters("hellos", "Hellos of devices, by result.", "result", figures.hellos)
+    yield _seconds("answer_seconds", "From the end of speech to the first frame of its answer.", figures.answer_ms)
+    yield _seconds(
+        "control_round_trip_seconds", "From a request over the control channel to its answer.", figures.control_round_trip_ms
+    )
 
 
 def _udp(figures: Figures) -> Iterator[Metric]:

@@ -14,9 +14,10 @@ from typing import Any
 
 from flask import Blueprint, Response, json, request
 
+from app.logs import about
 from app.protocol.credentials import password_is_valid
 from app.protocol.malformed import Malformed
-from app.protocol.topics import ClientId
+from app.protocol.topics import ClientId, device_named_in
 from app.secrets import Secrets
 from app.throttle import Throttle
 from app.web import body
@@ -50,7 +51,9 @@ class MqttAuth:
         allowed = self.is_operator(username, password) or self.is_device(client_id, username, password)
         if not allowed and self._complaints.allows(client_id):
             log.warning(
-                "MQTT client %.120r is refused at the broker: its password is not signed with this server's key", client_id
+                "MQTT client %.120r is refused at the broker: its password is not signed with this server's key",
+                client_id,
+                extra=about(device_named_in(client_id)),
             )
         return Response(json.dumps({"result": "allow" if allowed else "deny"}), mimetype="application/json")
 

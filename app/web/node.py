@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from app.devices.activation import Activations
+from app.devices.directory import Directory
 from app.devices.firmware import FirmwareShelf
 from app.devices.known import KnownDevices
 from app.devices.reached import ReachedAddresses
+from app.devices.rollout import Rollouts
 from app.devices.store import DeviceStore
 from app.figures import Figures
+from app.operators import Operators
 from app.secrets import Secrets
 from app.session.caller import WebSocketCaller
+from app.session.live import Live
 from app.session.reach import Reach
 from app.settings import Settings
+from app.voice.trial import Trials
+from app.web.streams import Streams
 
 
 class Part(Protocol):
@@ -78,6 +84,9 @@ class Node(Protocol):
     def secrets(self) -> Secrets: ...
 
     @property
+    def operators(self) -> Operators: ...
+
+    @property
     def reached(self) -> ReachedAddresses: ...
 
     @property
@@ -85,6 +94,9 @@ class Node(Protocol):
 
     @property
     def device_store(self) -> DeviceStore: ...
+
+    @property
+    def directory(self) -> Directory: ...
 
     @property
     def memory(self) -> Memories: ...
@@ -96,10 +108,22 @@ class Node(Protocol):
     def firmware(self) -> FirmwareShelf: ...
 
     @property
+    def rollouts(self) -> Rollouts: ...
+
+    @property
     def websocket(self) -> WebSocketDoor: ...
 
     @property
     def reach(self) -> Reach: ...
+
+    @property
+    def live(self) -> Live: ...
+
+    @property
+    def streams(self) -> Streams: ...
+
+    @property
+    def trials(self) -> Trials: ...
 
     @property
     def vision(self) -> Look | None:

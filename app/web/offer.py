@@ -25,11 +25,11 @@ class Offer:
         self._place = f"ota.{network}"
         written: OtaNetwork = getattr(settings.ota, network)
         self._websocket = "" if written.websocket.url == AUTO else written.websocket.url
-        self._offers_mqtt = written.mqtt.enable
+        self._offers_mqtt = written.mqtt.enable and not settings.http_only
         self._endpoint = ""
         self._port: int | None = None
         """Of the built-in broker, for an endpoint whose host is that of the request; None leaves it out."""
-        if written.mqtt.enable:
+        if self._offers_mqtt:
             self._plan_mqtt(written.mqtt.endpoint)
 
     def mqtt_endpoint(self, reached: HostPort) -> str | None:

@@ -29,9 +29,10 @@ class Ota:
         self._group = settings.ota.group
         self._token_seconds = settings.websocket.token_days * 86_400
         self._reached = node.reached
-        self._callers = CallerReader(settings.websocket.trusted_proxies)
+        self._callers = CallerReader.of(settings)
         self._devices = node.devices
         self._firmware = node.firmware
+        self._trails = node.live.trails
         self._admission = Admission(node)
         self._near = Offer(settings, "test")
         self._far = Offer(settings, "external")
@@ -54,6 +55,12 @@ class Ota:
             answer |= self.transports(device, caller, standing.transport)
         else:
             answer["activation"] = activation
+        self._trails.asked_ota(
+            device.device_id,
+            endpoint=answer.get("mqtt", {}).get("endpoint", ""),
+            websocket_url=answer.get("websocket", {}).get("url", ""),
+            is_pending=activation is not None,
+        )
         return Response(
             json.dumps(answer, separators=(",", ":"), sort_keys=False),
             mimetype="application/json",

@@ -19,6 +19,7 @@ from flask import Blueprint, Request, Response, json, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 
+from app.logs import about
 from app.protocol import tokens
 from app.protocol.malformed import Malformed
 from app.protocol.tokens import Purpose, TokenRefused
@@ -124,7 +125,7 @@ class VisionRoute:
             seen = look(asked.picture, asked.question)
         except ProviderFault as fault:
             if self._complaints.allows(device_id):
-                log.warning("%s: its picture was not looked at: %s", device_id, fault)
+                log.warning("%s: its picture was not looked at: %s", device_id, fault, extra=about(device_id))
             return _json(200, {"success": False, "message": str(fault)})
         return _json(200, {"success": True, "response": seen})
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from app.devices.reached import ReachedAddresses
+from app.logs import about
 from app.mcp.discovery import Vision
 from app.protocol import tokens
 from app.protocol.tokens import Purpose
@@ -41,7 +42,9 @@ class VisionOffer:
         if url is None:
             if self._complaints.allows(device_id):
                 log.warning(
-                    "%s: where it reaches this server is not known, so it sends no pictures: set voice.vision.url", device_id
+                    "%s: where it reaches this server is not known, so it sends no pictures: set voice.vision.url",
+                    device_id,
+                    extra=about(device_id),
                 )
             return None
         return Vision(url, tokens.issue(self._key, device_id, int(self._clock()) + TOKEN_SECONDS, Purpose.VISION))

@@ -31,7 +31,7 @@ PATH = "/xiaozhi/v1/"
 GATEWAY_PATH = "/xiaozhi/mqtt_udp/v1/"
 FROM_GATEWAY = "mqtt_gateway"
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_SENTENCES = {
+NO_ROOM = {
     "full": "the server has no room for another connection: try again later",
     "stopping": "the server is about to stop: try again in a moment",
 }
@@ -56,7 +56,7 @@ class Door:
         self._settings = node.settings.websocket
         self._requires_token = self._settings.require_token or node.settings.auth.enable
         self._key = node.secrets.signature_key
-        self._callers = CallerReader(self._settings.trusted_proxies)
+        self._callers = CallerReader.of(node.settings)
         self._clock = clock
 
     def open(self) -> Response:
@@ -91,7 +91,7 @@ class Door:
         reason = self._node.websocket.room()
         if reason is not None:
             refused[reason] += 1
-            return error_response(503, _SENTENCES[reason])
+            return error_response(503, NO_ROOM[reason])
         if not gateway:
             self._node.reached.web(device.device_id, sender.origin)
         return self._hand_over(accept, caller)

@@ -34,9 +34,11 @@ def test_a_device_is_activated_by_its_code_listed_named_and_deactivated(
     assert cli.main(["devices", "activate", code]) == 0
     assert cli.main(["devices", "name", MAC.upper(), "kitchen"]) == 0
     assert cli.main(["devices", "transport", MAC, "websocket"]) == 0
+    assert cli.main(["devices", "voice", MAC, "en-gb+f3"]) == 0
     device = store.get(MAC)
     assert device is not None
     assert (device.active, device.name, device.transport) == (True, "kitchen", Transport.WEBSOCKET)
+    assert device.voice == "en-gb+f3"
     capsys.readouterr()
     assert cli.main(["devices", "list"]) == 0
     line = capsys.readouterr().out

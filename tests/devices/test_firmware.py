@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import cli
-from app.devices.firmware import FirmwareShelf, Plan, version_key
+from app.devices.firmware import FirmwareShelf
 from app.devices.image import ImageInfo, read_image
+from app.devices.plan import Plan, version_key
 from app.protocol.malformed import Malformed
 from tests.devices.images import image
 

@@ -177,3 +177,26 @@ def test_the_memory_of_decisions_is_bounded(database: Database, monkeypatch: pyt
     assert len(asked) >= 5
     assert len(known._cache) == 3
     known.stop()
+
+
+def test_a_device_that_was_deleted_is_a_stranger_though_it_was_just_read(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DeviceStore(database)
+    known = KnownDevices(store, database.migrate, enforce=True)
+    store.remember([sighting()])
+    store.change(MAC, active=True)
+    read = store.decisions
+
+    def deleted_meanwhile(limit: int) -> dict[str, Standing]:
+        found = read(limit)
+        store.forget(MAC)
+        known.forgotten(MAC)
+        return found
+
+    monkeypatch.setattr(known, "_store", store)
+    monkeypatch.setattr(store, "decisions", deleted_meanwhile)
+    known.start()
+    wait_for(lambda: known.readiness() is None, 5, "the database was opened")
+    assert known.standing_of(MAC) == STRANGER
+    known.stop()

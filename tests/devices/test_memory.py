@@ -57,11 +57,11 @@ def texts(device: DeviceMemory) -> list[str]:
     return [one.text for one in device.history.messages()]
 
 
-def test_a_device_is_known_by_name_language_and_prompt(database: Database, memory: Memory) -> None:
+def test_a_device_is_known_by_name_language_prompt_and_voice(database: Database, memory: Memory) -> None:
     devices = DeviceStore(database)
     devices.remember([sighting()])
-    devices.change(MAC, name="kitchen", prompt="You are a pirate.")
-    assert opened(memory).profile == Profile("kitchen", "zh-CN", "You are a pirate.")
+    devices.change(MAC, name="kitchen", prompt="You are a pirate.", voice="en-gb+f3")
+    assert opened(memory).profile == Profile("kitchen", "zh-CN", "You are a pirate.", "en-gb+f3")
     assert opened(memory, OTHER).profile == Profile()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from app.devices.activation import Activations
 from app.devices.database import Database
-from app.devices.models import Sighting, Standing, Transport
+from app.devices.history import HistoryStore
+from app.devices.models import Device, Sighting, Standing, Transport
 from app.devices.store import DeviceStore
 
 MAC = "aa:bb:cc:dd:ee:ff"
@@ -92,3 +94,44 @@ def test_a_transport_that_a_newer_version_wrote_is_taken_for_auto(store: DeviceS
     device = store.get(MAC)
     assert device is not None
     assert device.transport is Transport.AUTO
+
+
+def ids(devices: list[Device]) -> list[str]:
+    return [device.device_id for device in devices]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("kitch", ["02:00:00:00:00:01"]),
+        ("KITCHEN", ["02:00:00:00:00:01"]),
+        ("cube", ["02:00:00:00:00:02"]),
+        ("02-00-00-00-00-02", ["02:00:00:00:00:02"]),
+        ("000002", ["02:00:00:00:00:02"]),
+        ("02:00", ["02:00:00:00:00:01", "02:00:00:00:00:02"]),
+        ("%", []),
+        ("_", []),
+    ],
+)
+def test_a_device_is_found_by_a_part_of_its_id_name_or_board(store: DeviceStore, text: str, found: list[str]) -> None:
+    store.remember([sighting("02:00:00:00:00:01"), sighting("02:00:00:00:00:02", board="cube")])
+    store.change("02:00:00:00:00:01", name="Kitchen radio")
+    assert ids(store.page(matching=text)) == found
+
+
+def test_devices_that_are_activated_are_told_from_those_that_are_not(store: DeviceStore) -> None:
+    store.remember([sighting("02:00:00:00:00:01"), sighting("02:00:00:00:00:02")])
+    store.change("02:00:00:00:00:01", active=True)
+    assert ids(store.page(active=True)) == ["02:00:00:00:00:01"]
+    assert ids(store.page(active=False)) == ["02:00:00:00:00:02"]
+
+
+def test_a_device_that_is_forgotten_leaves_nothing(store: DeviceStore, database: Database) -> None:
+    histories, activations = HistoryStore(database), Activations(database, 10, store.now)
+    store.remember([sighting()])
+    histories.save({MAC: "[]"}, 1)
+    activations.begin(MAC, "")
+    assert (store.count(), activations.count()) == (1, 1)
+    assert store.forget(MAC)
+    assert (store.count(), activations.count(), histories.forget(MAC)) == (0, 0, False)
+    assert not store.forget(MAC)

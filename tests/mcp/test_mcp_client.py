@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.client.tools import Fault, Tools
 from app.mcp import client
 from app.mcp.answer import Answer
-from app.mcp.client import SESSION_OVER, ToolsUnavailable
+from app.mcp.client import SESSION_OVER, ToolBox, ToolsUnavailable
 from app.mcp.discovery import Vision
 from app.mcp.known import KnownTools
 from tests.client.scripted_server import wait_for
@@ -299,3 +299,43 @@ def test_whatever_a_device_sends_is_taken_without_a_fault(payload: dict[str, Any
     device.box.receive({"id": device.sent[0]["id"], "result": payload})
     device.box.receive({"id": device.sent[-1].get("id", 0), "result": payload | {"tools": [payload, {"name": "x"} | payload]}})
     assert device.known.get(MAC) == tuple(device.box._tools)
+
+
+# Round trips
+
+
+def timed(step_seconds: float = 5.0) -> tuple[DeviceAtHand, list[float]]:
+    """A device that answers when a test brings it, and the round trips that were measured."""
+    device, took = DeviceAtHand(), []
+    device.box = ToolBox(
+        MAC, device.sent.append, device.timers, device.known, step_seconds=step_seconds, on_round_trip=took.append
+    )
+    return device, took
+
+
+def test_a_request_that_is_answered_at_once_measures_the_way() -> None:
+    device, took = timed()
+    device.box.begin()
+    device.pass_time(0.2)
+    device.box.receive({"jsonrpc": "2.0", "id": device.sent[0]["id"], "result": {}})
+    assert took == [pytest.approx(0.2)]
+
+
+def test_a_repeated_request_measures_nothing() -> None:
+    device, took = timed(step_seconds=1.0)
+    device.box.begin()
+    device.pass_time(1.0)
+    assert device.methods == ["initialize", "initialize"]
+    device.pass_time(0.2)
+    device.box.receive({"jsonrpc": "2.0", "id": device.sent[0]["id"], "result": {}})
+    assert took == []
+
+
+def test_a_tools_own_time_is_no_round_trip() -> None:
+    device, took = timed()
+    call = gevent.spawn(device.box.call_any, "self.camera.take_photo", {}, 10.0)
+    wait_for(lambda: device.sent)
+    device.pass_time(3.0)
+    device.box.receive({"jsonrpc": "2.0", "id": device.sent[0]["id"], "result": {"content": []}})
+    assert not call.get(timeout=5).failed
+    assert took == []

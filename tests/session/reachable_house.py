@@ -11,6 +11,7 @@ from app.journal import Journal
 from app.protocol.messages import Features, Mcp
 from app.protocol.topics import BROKER_STATUS_TOPIC, DEVICE_PUBLIC, LIFECYCLE_TOPIC
 from app.sections import Sessions, Udp
+from app.session.channel import Route
 from app.session.idle_tools import IdleTools
 from app.session.presence import MqttPresence
 from app.session.reach import Reach
@@ -98,13 +99,16 @@ class ReachableHouse:
         self.boxes: list[SilentTools] = []
         self.conversations: list[TalkingConversation] = []
         self.timers = Timers(clock=self.clock)
-        self.registry = Registry(Sessions(), self.timers, Journal(directory / "sessions.jsonl", 10), self._converse)
+        self.registry = Registry(
+            Sessions(), self.timers, Journal(directory / "sessions.jsonl", 10), self._converse, epoch=lambda: self.now
+        )
         self.presence = MqttPresence(Journal(directory / "topics.jsonl", 10), lambda: self.connects, clock=lambda: self.now)
         self.watch = BrokerWatch(lambda _device, _host: None, presence=self.presence)
         self.idle_tools = IdleTools(self.make_box, self.timers)
+        self.udp = UdpServer(Udp())
         self.transport = HybridTransport(
             self.mqtt,
-            UdpServer(Udp()),
+            self.udp,
             self.registry,
             host_for=lambda _device: "192.168.1.5",
             udp_port=lambda: 8990,
@@ -148,6 +152,7 @@ class ReachableHouse:
 
     def websocket_session(self, features: Features = TERMS.features) -> RecordingChannel:
         channel = RecordingChannel(self.clock)
+        channel.route = Route("websocket", "192.0.2.1")
         self.registry.open(MAC, channel, Terms(TERMS.uplink, TERMS.downlink, features), note="")
         return channel
 

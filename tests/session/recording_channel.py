@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.protocol.messages import Abort, AudioParams, Features, Listen, Message
+from app.session.channel import Route
+from app.session.reception import Reception
 from app.session.session import Terms
 
 TERMS = Terms(AudioParams(), AudioParams(sample_rate=24_000), Features())
@@ -33,6 +35,9 @@ class RecordingChannel:
         self.capacity = 1 << 30
         self.closed = 0
         self.audio_trouble: str | None = None
+        self.reception = Reception(60)
+        self.implausible = 0
+        self.route = Route("udp", None, "192.168.1.5", 8990)
 
     def send_json(self, message: Message) -> None:
         self.messages.append(message)
@@ -50,6 +55,10 @@ class RecordingChannel:
         self.closed += 1
 
     @property
+    def sent(self) -> int:
+        return len(self.frames)
+
+    @property
     def said(self) -> list[str]:
         return [what for _, what in self.timeline]
 
@@ -58,6 +67,7 @@ class RecordingConversation:
     def __init__(self) -> None:
         self.events: list[Any] = []
         self.is_speaking = False
+        self.turn, self.mode = "idle", "auto"
         self.opened = self.closed = 0
 
     def on_open(self) -> None:

@@ -260,3 +260,36 @@ def test_copies_of_the_first_packets_from_elsewhere_do_not_take_over(device: Upl
         device.send(*range(1, sequence + 1), address=ELSEWHERE)
     assert device.leg.address == HOME
     assert device.heard == list(range(1, 12))
+
+
+# What is measured of it
+
+
+def test_what_is_accepted_is_received_and_what_is_missing_is_known(device: UplinkDevice) -> None:
+    device.send(1, 2, 5, 3, 3)
+    reception = device.leg.reception
+    assert (reception.packets, reception.lost, reception.late, reception.missing) == (4, 2, 1, 1)
+
+
+def test_what_is_refused_is_not_received(device: UplinkDevice) -> None:
+    device.send(1, 2)
+    device.send(3, toc=SILK_60_STEREO)
+    device.send(4, address=ELSEWHERE)
+    assert device.leg.reception.packets == 2
+
+
+def test_packets_in_time_have_no_jitter_and_late_ones_do(device: UplinkDevice) -> None:
+    for sequence in range(1, 40):
+        device.now = sequence * 0.06
+        device.send(sequence)
+    assert device.leg.reception.jitter_ms == pytest.approx(0, abs=1e-6)
+    device.now += 0.06 + 0.032
+    device.send(40)
+    assert device.leg.reception.jitter_ms == pytest.approx(2)
+
+
+def test_a_strangers_first_packet_counts_for_nothing_once_the_device_has_come(device: UplinkDevice) -> None:
+    device.send(200, address=ELSEWHERE)
+    assert device.leg.reception.lost == 199
+    device.send(*range(1, 21))
+    assert (device.leg.reception.lost, device.leg.reception.packets) == (0, 20)

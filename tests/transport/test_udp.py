@@ -183,3 +183,29 @@ def test_kernel_drops_are_counted() -> None:
         assert server.receive_buffer_bytes >= 65_536
     finally:
         server.stop()
+
+
+def test_what_is_taken_together_has_one_time_of_arrival() -> None:
+    """The clock is read once for all that has arrived, not for each."""
+    reads: list[float] = []
+
+    def clock() -> float:
+        reads.append(float(len(reads)))
+        return reads[-1]
+
+    server = UdpServer(Udp(), clock=clock)
+    device = UplinkDevice()
+    server.add(device.leg)
+    waiting = [device.datagram(sequence, opus(sequence)) for sequence in (1, 2, 3)]
+    buffer = bytearray(2048)
+
+    def receive(into: bytearray) -> tuple[int, tuple[str, int]]:
+        if not waiting:
+            raise BlockingIOError
+        datagram = waiting.pop(0)
+        into[: len(datagram)] = datagram
+        return len(datagram), ("192.0.2.1", 1000)
+
+    assert server._drain(receive, buffer, memoryview(buffer)) == 3
+    assert reads == [0.0]
+    assert (device.leg.reception.first_at, device.leg.reception.last_at) == (0.0, 0.0)

@@ -25,6 +25,8 @@ class UplinkDevice:
     def __init__(self, frame_duration_ms: int = 60, channels: int = 1) -> None:
         self.figures = UdpFigures()
         self.delivered: list[tuple[int, bytes]] = []
+        self.now = 0.0
+        """When what arrives does; a test turns it."""
         self.cipher = SessionCipher(KEY)
         self.leg = AudioLeg(
             SSRC,
@@ -41,7 +43,7 @@ class UplinkDevice:
 
     def arrive(self, datagram: bytes, address: Any = HOME) -> None:
         _, _, _, _, timestamp, sequence = HEADER.unpack_from(datagram)
-        self.leg.receive(memoryview(bytearray(datagram)), address, timestamp, sequence)
+        self.leg.receive(memoryview(bytearray(datagram)), address, timestamp, sequence, self.now)
 
     def send(self, *sequences: int, address: Any = HOME, toc: int = SILK_60, timestamp: int = 0) -> None:
         for sequence in sequences:

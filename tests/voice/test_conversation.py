@@ -631,3 +631,58 @@ def test_silence_of_the_microphone_does_not_interrupt_in_realtime(butler: Butler
     talk.say(packets_of("silence_dtx.opusp")[:20])
     talk.wait(2)
     assert talk.sentences == butler.reply
+
+
+# How long an answer takes
+
+
+def first_frame_after(talk: Talk) -> float:
+    """ms from the last word, at the time that it is now, to the first frame of the answer."""
+    spoken_until = talk.clock.now
+    talk.wait(3)
+    return (talk.channel.frames[0][0] - spoken_until) * 1000
+
+
+def test_a_manual_answer_is_timed_from_listen_stop_to_its_first_frame(talk: Talk) -> None:
+    talk.ask()
+    took = first_frame_after(talk)
+    assert talk.session.timings.answers == 1
+    assert talk.session.timings.answer_ms == pytest.approx(took, abs=10)
+
+
+def test_an_answer_to_what_the_server_heard_the_end_of_is_timed_from_the_last_word(talk: Talk) -> None:
+    """The pause by which the end was recognized is in it: people wait through it."""
+    talk.ask("auto")
+    talk.wait(3)
+    timings = talk.session.timings
+    assert timings.answers == 1
+    assert timings.answer_ms is not None
+    assert 700 < timings.answer_ms < 1_600
+
+
+def test_an_announcement_answers_nothing_and_is_not_timed(talk: Talk) -> None:
+    talk.conversation.speak("the tea is ready")
+    talk.wait(2)
+    assert talk.session.timings.answers == 0
+    assert talk.session.timings.spoke_at is not None or not talk.channel.frames
+
+
+def test_what_is_aborted_before_its_first_frame_is_not_timed(talk: Talk) -> None:
+    talk.ask()
+    talk.wait(0.1)
+    talk.conversation.on_abort(Abort())
+    talk.wait(2)
+    assert talk.session.timings.answers == 0
+    assert talk.session.timings.asked_at is None
+
+
+def test_whose_turn_it_is_can_be_seen(talk: Talk) -> None:
+    turns = [talk.session.turn]
+    talk.ask()
+    turns.append(talk.session.turn)
+    talk.wait(0.3)
+    turns.append(talk.session.turn)
+    talk.wait(5)
+    turns.append(talk.session.turn)
+    assert turns == ["idle", "thinking", "speaking", "idle"]
+    assert talk.session.mode == "manual"

@@ -23,9 +23,15 @@ class Stage:
         self.figures = PlaybackFigures()
         self.frame_ms = frame_ms
         self.played_at: list[float] = []
+        self.first_at: list[float] = []
         self.begun = self.clock.now
         self.playback = Playback(
-            self.channel, frame_ms, self.timers, self.figures, on_played=lambda: self.played_at.append(self.clock.now)
+            self.channel,
+            frame_ms,
+            self.timers,
+            self.figures,
+            on_played=lambda: self.played_at.append(self.clock.now),
+            on_first=self.first_at.append,
         )
 
     def run(self, ms: int) -> None:
@@ -245,3 +251,20 @@ def test_played_goes_on_over_a_stall() -> None:
     stage.playback.feed(frames(5))
     stage.run(1000)
     assert stage.playback.played == 10
+
+
+def test_the_first_frame_of_all_is_reported_once_stalls_or_not() -> None:
+    stage = Stage()
+    stage.playback.feed(frames(3))
+    stage.run(1_000)
+    stage.playback.feed(frames(3))
+    stage.run(1_000)
+    assert stage.figures.stalls == 1
+    assert stage.first_at == [stage.channel.frames[0][0]]
+
+
+def test_a_reply_without_a_frame_has_no_first_one() -> None:
+    stage = Stage()
+    stage.playback.finish()
+    stage.run(10)
+    assert stage.first_at == []

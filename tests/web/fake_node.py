@@ -12,21 +12,30 @@ from typing import Any
 
 from app.devices.activation import Activations
 from app.devices.database import Database, read_url
+from app.devices.directory import Directory
 from app.devices.firmware import FirmwareShelf
 from app.devices.history import HistoryStore
 from app.devices.known import KnownDevices
 from app.devices.reached import ReachedAddresses
+from app.devices.rollout import Rollouts
 from app.devices.store import DeviceStore
 from app.figures import Figures
 from app.journal import Journal
+from app.operators import Operators
+from app.passwords import Cost
 from app.secrets import Secrets
 from app.session.caller import WebSocketCaller
 from app.settings import Settings
 from app.voice.memory import Memory
+from app.voice.trial import Trials
 from app.web import create_web
 from app.web.node import Look
+from app.web.streams import Streams
+from tests.session.live_house import LiveHouse
 
 KEY = "a-signature-key"
+PASSWORD = "correct-horse-battery"
+CHEAP = Cost(n=2, r=1, p=1)
 
 
 class FakeDoor:
@@ -61,16 +70,26 @@ class FakeNode:
     counted: Figures = field(default_factory=Figures)
     websocket: FakeDoor = field(default_factory=FakeDoor)
     vision: Look | None = None
+    trials: Trials = field(default_factory=lambda: Trials(None))
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp()))
 
     def __post_init__(self) -> None:
         """Devices that nobody opened the database for, until a test starts them."""
         self.database = Database(read_url(self.settings.database.url, self.folder), self.folder / "database.lock")
         self.device_store = DeviceStore(self.database)
+        self.operators = Operators(self.folder, cost=CHEAP, look_seconds=0)
+        self.operators.set_password(PASSWORD)
         self.devices = KnownDevices(self.device_store, self.database.migrate, enforce=self.settings.auth.enable)
         self.memory = Memory(HistoryStore(self.database), self.devices.readiness, most=20)
         self.activations = Activations(self.database, self.settings.auth.code_minutes, self.device_store.now)
         self.firmware = FirmwareShelf(self.folder / "firmware")
+        self.rollouts = Rollouts(self.database, self.device_store.now)
+
+        self.house = LiveHouse(self.folder / "house")
+        self.live = self.house.live
+        self.reach = self.house.reach
+        self.directory = Directory(self.database)
+        self.streams = Streams()
 
     def parts(self) -> Sequence[FakePart]:
         return self.ready

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from flask import Flask, Response
 
+from app.devices import plan
 from app.devices.models import Sighting
-from app.web import api_devices, api_reach, create_web
+from app.web import api_devices, api_reach, create_web, openapi
 from tests.web.fake_node import FakeNode, make_node
 from tests.web.openapi_document import check_answer, document, misfits, operation_of, resolve
 
@@ -53,8 +54,9 @@ def objects(node: Any) -> list[dict[str, Any]]:
     return ([node] if isinstance(node, dict) else []) + [found for child in inner for found in objects(child)]
 
 
-def test_it_is_served_to_anybody(app: Flask) -> None:
-    response = app.test_client().get("/api/v1/openapi.json")
+def test_it_is_served_to_the_operator_alone(remembering: FakeNode) -> None:
+    assert create_web(remembering).test_client().get("/api/v1/openapi.json").status_code == 401
+    response = _ask(remembering, "GET", "/api/v1/openapi.json", None)
     assert response.status_code == 200
     assert response.mimetype == "application/json"
     assert response.json == document()
@@ -76,12 +78,13 @@ def test_parameters_of_a_path_are_those_in_its_braces() -> None:
         assert named == set(re.findall(r"{(\w+)}", path)), path
 
 
-def test_every_operation_but_the_document_itself_needs_the_token(app: Flask) -> None:
+def test_every_operation_needs_a_token_and_says_so(app: Flask) -> None:
     client = app.test_client()
     for (path, method), operation in described().items():
-        response = client.open(path.replace("{device_id}", "aa:bb:cc:dd:ee:ff").replace("{serial}", "SN-1"), method=method)
-        assert (response.status_code == 401) == ("security" not in operation), path
-        assert ("401" in operation["responses"]) == ("security" not in operation), path
+        response = client.open(re.sub(r"{\w+}", "1", path), method=method)
+        assert response.status_code == 401, path
+        assert {"401", "429"} <= operation["responses"].keys(), path
+        assert "security" not in operation, path
 
 
 def test_names_are_given_once_and_references_lead_somewhere() -> None:
@@ -109,8 +112,9 @@ def test_the_limits_that_it_names_are_those_that_hold() -> None:
     assert call["timeout_seconds"]["maximum"] == api_reach.LONGEST_TOOL_SECONDS
     assert call["timeout_seconds"]["default"] == api_reach.TOOL_SECONDS
     assert _body("PATCH", DEVICE)["properties"]["prompt"]["maxLength"] == api_devices.MAX_PROMPT
-    limit, _ = operation_of("GET", "/api/v1/devices")["parameters"]
-    assert limit["schema"]["maximum"] == api_devices.MAX_PAGE
+    limit, _, wanted, _ = operation_of("GET", "/api/v1/devices")["parameters"]
+    assert (limit["schema"]["maximum"], wanted["schema"]["maxLength"]) == (api_devices.MAX_PAGE, api_devices.MAX_QUESTION)
+    assert document()["components"]["schemas"]["Notes"]["maxLength"] == plan.MAX_NOTES
 
 
 @pytest.mark.parametrize(
@@ -123,9 +127,15 @@ def test_the_limits_that_it_names_are_those_that_hold() -> None:
         ("GET", "/api/v1/devices/02:00:00:00:00:01", None, 404),
         ("GET", "/api/v1/devices/kitchen", None, 400),
         ("PATCH", DEVICE, {"name": "kitchen", "transport": "udp", "active": True, "prompt": "You are a pirate."}, 200),
+        ("PATCH", DEVICE, {"voice": "en-gb+f3"}, 200),
+        ("PATCH", DEVICE, {"voice": "x" * 65}, 400),
         ("PATCH", DEVICE, {"colour": "red"}, 400),
         ("PATCH", "/api/v1/devices/02:00:00:00:00:01", {"name": "kitchen"}, 404),
+        ("GET", "/api/v1/devices?q=bre&active=false", None, 200),
+        ("GET", "/api/v1/devices?active=perhaps", None, 400),
         ("DELETE", f"{DEVICE}/history", None, 204),
+        ("DELETE", DEVICE, None, 204),
+        ("DELETE", "/api/v1/devices/02:00:00:00:00:01", None, 404),
         ("DELETE", "/api/v1/devices/02:00:00:00:00:01/history", None, 404),
         ("POST", "/api/v1/activations", {"code": "000000"}, 404),
         ("POST", "/api/v1/activations", {"code": "soon"}, 400),
@@ -164,3 +174,16 @@ def _body(method: str, path: str) -> dict[str, Any]:
 def test_it_is_valid_openapi() -> None:
     validator = pytest.importorskip("openapi_spec_validator", reason="not among the development requirements")
     validator.validate(json.loads(json.dumps(document())))
+
+
+def test_what_two_files_describe_is_refused(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / f"{name}.json").write_text('{"paths": {"/api/v1/same": {}}}')
+    with pytest.raises(ValueError, match=r"other\.json: /api/v1/same is described already"):
+        openapi.load(tmp_path)
+
+
+def test_what_one_file_describes_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text('{"paths": {"/api/v1/same": {}, "/api/v1/same": {}}}')
+    with pytest.raises(ValueError, match="stands twice"):
+        openapi.load(tmp_path)

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.devices.firmware import Plan
+from app.devices.plan import Plan
 from app.web import create_web
 from tests.devices.images import image
 from tests.web.fake_node import FakeNode, make_node

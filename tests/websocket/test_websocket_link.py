@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.journal import Journal
-from app.protocol.ws_frames import BINARY, CLOSE, PING, TEXT, Frame, FrameReader, encode_masked, read_close
+from app.protocol.ws_frames import BINARY, CLOSE, PING, PONG, TEXT, Frame, FrameReader, encode_masked, read_close
 from app.sections import Sessions
 from app.session.caller import WebSocketCaller
 from app.session.registry import Registry
@@ -258,3 +258,92 @@ def test_whatever_a_device_sends_the_server_goes_on(frames: list[Frame], version
         finally:
             house.transport.stop(0)
             logging.disable(logging.NOTSET)
+
+
+# What is measured and noted of a connection
+
+
+def pinged(house: House) -> tuple[Device, Session]:
+    device = house.connect()
+    device.hello()
+    house.settle()
+    link = house.transport._by_device[MAC].link
+    assert link is not None
+    link.ping(house.clock())
+    session = house.registry.of_device(MAC)
+    assert session is not None
+    return device, session
+
+
+def test_a_ping_and_its_pong_measure_the_way(house: House) -> None:
+    device, session = pinged(house)
+    house.clock.now += 0.05
+    device.send(PONG, b"")
+    house.settle()
+    assert session.timings.latency_ms == pytest.approx(50)
+
+
+def test_a_pong_that_nobody_asked_for_measures_nothing(house: House) -> None:
+    device, session = pinged(house)
+    device.send(PONG, b"")
+    device.send(PONG, b"")
+    house.settle()
+    assert session.timings.round_trips == 1
+
+
+def test_a_gateways_pong_says_nothing_of_the_device(house: House) -> None:
+    gateway = house.connect(gateway=True)
+    gateway.hello(version=2)
+    house.settle()
+    link = house.transport._by_device[MAC].link
+    session = house.registry.of_device(MAC)
+    assert link is not None
+    assert session is not None
+    link.ping(house.clock())
+    gateway.send(PONG, b"")
+    house.settle()
+    assert session.timings.round_trips == 0
+
+
+def test_frames_that_come_are_received_and_garbled_ones_are_told_apart(house: House) -> None:
+    device = house.connect()
+    device.hello()
+    for payload in (OPUS, b"\x08" + bytes(20), OPUS):
+        device.send(BINARY, payload)
+    house.settle()
+    session = house.registry.of_device(MAC)
+    assert session is not None
+    channel = session.channel
+    assert (channel.reception.packets, channel.reception.missing, channel.implausible) == (2, 0, 1)
+    assert channel.reception.first_at == house.clock.now
+    assert (channel.route.transport, channel.route.device) == ("websocket", "192.0.2.1")
+
+
+def test_frames_that_leave_are_counted(house: House) -> None:
+    device = house.connect()
+    device.hello()
+    house.settle()
+    session = house.registry.of_device(MAC)
+    assert session is not None
+    for sealed in session.channel.seal_audio([OPUS, OPUS]):
+        session.channel.send_audio(sealed)
+    assert session.channel.sent == 2
+
+
+def test_a_connection_is_noted_while_it_is_open_and_after(house: House) -> None:
+    device = house.connect()
+    trail = house.registry.trails.of(MAC)
+    assert trail.websocket is not None
+    assert trail.websocket.code is None
+    device.send(CLOSE, b"\x03\xe8")
+    house.settle()
+    assert trail.websocket.code == 1000
+
+
+def test_a_newer_connection_of_the_device_is_the_one_that_is_noted(house: House) -> None:
+    connections = [house.connect(), house.connect()]
+    house.settle()
+    assert connections[0].closed_with() == 4001
+    trail = house.registry.trails.of(MAC)
+    assert trail.websocket is not None
+    assert trail.websocket.code is None

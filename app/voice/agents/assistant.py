@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from app.logs import about
 from app.mcp.client import ToolBox
 from app.protocol.messages import Alert, AudioParams
 from app.session.session import Session
@@ -186,10 +187,10 @@ class Assistant:
     def _voice(self, words: str) -> Iterator[tuple[bytes, ...]]:
         downlink: AudioParams = self._session.terms.downlink
         language = language_of(words, self._heard_language or self._language)
-        speaker, form = self._crew.speaker, (downlink.frame_duration, downlink.sample_rate)
+        speaker, form, voice = self._crew.speaker, (downlink.frame_duration, downlink.sample_rate), self._known.profile.voice
         if not self._voice_has_failed:
             try:
-                for packets in speaker.speak(words, language, *form):
+                for packets in speaker.speak(words, language, *form, voice):
                     yield tuple(packets)
                 return
             except ProviderFault as fault:
@@ -220,7 +221,5 @@ class Assistant:
     def _report(self, stage: str, fault: ProviderFault) -> None:
         """A provider's failure is never met with silence: the device shows it, the log keeps it."""
         self._crew.figures.faults[stage] += 1
-        log.warning("%s: %s", self._session.device_id, fault)
-        self._session.channel.send_json(
-            Alert(session_id=self._session.id, status=self._phrases.fault_status, message=str(fault), emotion="sad")
-        )
+        log.warning("%s: %s", self._session.device_id, fault, extra=about(self._session.device_id, self._session.id))
+        self._session.send(Alert(status=self._phrases.fault_status, message=str(fault), emotion="sad"))

@@ -18,9 +18,10 @@ RECOGNIZERS: dict[str, type[Recognizer]] = {
     "pocketsphinx": PocketsphinxRecognizer,
     "none": NoRecognizer,
 }
+BY_DEFAULT = "pocketsphinx"
 
 
 def make_recognizer(voice: Voice, state_dir: Path) -> Recognizer:
     """The one that ``voice.asr`` asks for. Raises SettingsError with a sentence that names the setting."""
     workshop = Workshop(voice.openai, state_dir, voice.asr.timeout_seconds)
-    return choose("asr", voice.asr, RECOGNIZERS, workshop, by_default="pocketsphinx", at_worst="none")
+    return choose("asr", voice.asr, RECOGNIZERS, workshop, by_default=BY_DEFAULT, at_worst="none")

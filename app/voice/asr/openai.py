@@ -29,10 +29,13 @@ class OpenAiOptions(Options):
     """``voice.asr.openai``."""
 
     api_key: str = Field(default="", repr=False)
+    """Of this stage alone; empty: that of ``voice.openai``."""
     base_url: str = ""
-    """Both empty: those of ``voice.openai``."""
+    """The server of this stage alone; empty: that of ``voice.openai``."""
     model: str = Field(default="gpt-4o-mini-transcribe", min_length=1)
+    """Who listens."""
     format: Literal["ogg", "wav"] = "ogg"
+    """How the speech is sent; ``ogg``: the device's own packets; ``wav``: for a server that reads no Ogg."""
     prompt: str = ""
     """Names and words that the model should expect."""
 

@@ -26,9 +26,11 @@ class WyomingOptions(Options):
     """``voice.asr.wyoming``."""
 
     host: Host = Field(min_length=1)
+    """Where the Wyoming server runs."""
     port: Port = 10300
+    """Its port."""
     model: str = ""
-    """Empty: the one that the server prefers."""
+    """Who listens; empty: whom the server prefers."""
 
 
 class WyomingRecognizer:

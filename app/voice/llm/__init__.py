@@ -15,9 +15,10 @@ MINDS: dict[str, type[Mind]] = {
     "openai": OpenAiMind,
     "offline": OfflineMind,
 }
+BY_DEFAULT = "offline"
 
 
 def make_mind(voice: Voice, state_dir: Path) -> Mind:
     """The one that ``voice.llm`` asks for. Raises SettingsError."""
     workshop = Workshop(voice.openai, state_dir, voice.llm.timeout_seconds, zone_of(voice.timezone))
-    return choose("llm", voice.llm, MINDS, workshop, by_default="offline", at_worst="offline")
+    return choose("llm", voice.llm, MINDS, workshop, by_default=BY_DEFAULT, at_worst="offline")

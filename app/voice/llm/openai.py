@@ -54,14 +54,18 @@ def _leaves_ours_alone(extra: dict[str, Any]) -> dict[str, Any]:
 
 
 class OpenAiMindOptions(provider.Options):
-    """``voice.llm.openai``. An empty ``api_key`` or ``base_url`` is that of ``voice.openai``."""
+    """``voice.llm.openai``."""
 
     api_key: str = Field(default="", repr=False)
+    """Of this stage alone; empty: that of ``voice.openai``."""
     base_url: str = ""
+    """The server of this stage alone; empty: that of ``voice.openai``."""
     model: Annotated[str, Field(min_length=1, max_length=200)] = "gpt-4o-mini"
+    """Who thinks."""
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    """How freely it chooses its words; empty: as the server does by itself."""
     max_tokens: Annotated[int | None, Field(ge=1)] = None
-    """Of an answer. OpenAI's reasoning models want ``{"max_completion_tokens": …}`` in ``extra_body`` instead."""
+    """The longest answer. OpenAI's reasoning models want ``{"max_completion_tokens": …}`` in ``extra_body`` instead."""
     extra_body: Annotated[dict[str, Any], AfterValidator(_leaves_ours_alone)] = Field(default={})
     """Goes into the request as it is: a vendor's own flags, such as ``{"enable_thinking": false}``."""
 

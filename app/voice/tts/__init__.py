@@ -25,11 +25,12 @@ SYNTHESIZERS: dict[str, type[Synthesizer]] = {
     "command": CommandSynthesizer,
     "chime": Chime,
 }
+BY_DEFAULT = "espeak"
 
 
 def make_synthesizer(settings: Tts, workshop: Workshop) -> Synthesizer:
     """The one that ``voice.tts`` asks for. Raises SettingsError."""
-    return choose("tts", settings, SYNTHESIZERS, workshop, by_default="espeak", at_worst="chime")
+    return choose("tts", settings, SYNTHESIZERS, workshop, by_default=BY_DEFAULT, at_worst="chime")
 
 
 def make_speaker(settings: Tts, workshop: Workshop) -> Speaker:
@@ -45,7 +46,7 @@ def _make_emergency(settings: Tts, workshop: Workshop, chime: Synthesizer) -> Sy
     """Who speaks when the others fail, without a network."""
     offline = settings.model_copy(update={"provider": "espeak"})
     try:
-        return choose("tts", offline, SYNTHESIZERS, workshop, by_default="espeak", at_worst="chime")
+        return choose("tts", offline, SYNTHESIZERS, workshop, by_default=BY_DEFAULT, at_worst="chime")
     except SettingsError as fault:
         log.warning("voice.tts: when a provider fails, there will be a chime and no word: %s", fault)
         return chime

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from app.voice.provider import Options, Workshop
-from app.voice.tts.synthesizer import Pcm
+from app.voice.tts.synthesizer import OfferedVoice, Pcm
 
 RATE = 24_000
 TONES_HZ = (659.26, 523.25, 392.0)
@@ -31,11 +31,15 @@ class Chime:
     def __init__(self, options: ChimeOptions, workshop: Workshop) -> None:
         pass
 
-    def identity(self, language: str) -> str:
+    def identity(self, language: str, voice: str = "") -> str:
         return "chime"
 
-    def synthesize(self, text: str, language: str) -> Iterator[Pcm]:
+    def synthesize(self, text: str, language: str, voice: str = "") -> Iterator[Pcm]:
         yield Pcm(RATE, _sound())
+
+    def voices(self) -> Sequence[OfferedVoice]:
+        """It has none."""
+        return ()
 
     def close(self) -> None:
         """There is nothing to give up."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from app.protocol.malformed import Malformed
 from app.settings import SettingsError
 from app.voice.provider import Options, ProviderFault, Workshop
 from app.voice.tts.program import Program, programs
-from app.voice.tts.synthesizer import Pcm
+from app.voice.tts.synthesizer import OfferedVoice, Pcm, UnknownVoice
 from app.voice.tts.wav import WavReader
 
 PLACE = "voice.tts.espeak"
@@ -42,6 +42,9 @@ VOICES = {
 }
 """Where espeak-ng calls a language otherwise than BCP 47 does, or knows several, the best first."""
 WITHOUT_A_VOICE = "en-us"
+VARIANT = "+"
+"""Between a voice and one of its variants; at the beginning: a variant of the voice that the language has."""
+VARIANT_FILE = "!v/"
 MOST_BYTES = 60 * 22_050 * 2
 """A minute of sound."""
 
@@ -52,7 +55,9 @@ class EspeakOptions(Options):
     voice: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9_+/-]*)?$")
     """As ``espeak-ng --voices`` lists them, such as ``en-gb`` or ``de+f3``; empty: by language."""
     words_per_minute: int = Field(default=165, ge=80, le=450)
+    """How fast it speaks."""
     pitch: int = Field(default=50, ge=0, le=99)
+    """How high it speaks; 50 is the voice's own pitch."""
 
 
 class EspeakSynthesizer:
@@ -68,15 +73,18 @@ class EspeakSynthesizer:
         self._options = options
         self._seconds = workshop.timeout_seconds
         self._voices = self._installed_voices()
+        self._variants: dict[str, str] | None = None
         if options.voice:
             self._try(options.voice)
 
-    def identity(self, language: str) -> str:
-        return f"espeak {self._voice(language)} {self._options.words_per_minute} {self._options.pitch}"
+    def identity(self, language: str, voice: str = "") -> str:
+        return f"espeak {self._voice(language, voice)} {self._options.words_per_minute} {self._options.pitch}"
 
-    def synthesize(self, text: str, language: str) -> Iterator[Pcm]:
+    def synthesize(self, text: str, language: str, voice: str = "") -> Iterator[Pcm]:
+        if voice:
+            self._check(voice)
         reader = WavReader()
-        for data in programs.output(self._program("--stdin", "--stdout", voice=self._voice(language)), plain(text)):
+        for data in programs.output(self._program("--stdin", "--stdout", voice=self._voice(language, voice)), plain(text)):
             try:
                 pcm = reader.feed(data)
             except Malformed as error:
@@ -84,13 +92,26 @@ class EspeakSynthesizer:
             if pcm is not None:
                 yield pcm
 
+    def voices(self) -> Sequence[OfferedVoice]:
+        """The languages, then the variants, each of which goes with every language."""
+        voices = [OfferedVoice(name, about) for name, about in sorted(self._voices.items())]
+        return voices + [OfferedVoice(f"{VARIANT}{name}", about) for name, about in sorted(self._installed_variants().items())]
+
     def close(self) -> None:
         """Its processes end with those who listen to them."""
 
-    def _voice(self, language: str) -> str:
-        """The voice that is set, or the installed one nearest to the language."""
-        if self._options.voice:
-            return self._options.voice
+    def _check(self, voice: str) -> None:
+        """Raises UnknownVoice. espeak-ng itself takes every variant, and speaks as if none had been named."""
+        base, _, variant = voice.partition(VARIANT)
+        if (base and base not in self._voices) or (variant and variant not in self._installed_variants()):
+            raise UnknownVoice(f"{PLACE}: espeak-ng has no voice {voice!r}: `espeak-ng --voices` lists those that it has.")
+
+    def _voice(self, language: str, own: str = "") -> str:
+        """The device's own voice, the one that is set, or the installed one nearest to the language."""
+        if own.startswith(VARIANT):
+            return self._voice(language).partition(VARIANT)[0] + own
+        if own or self._options.voice:
+            return own or self._options.voice
         tag = language.lower().replace("_", "-")
         while tag:
             for name in (*VOICES.get(tag, ()), tag):
@@ -104,9 +125,20 @@ class EspeakSynthesizer:
         argv = ("espeak-ng", "-b", "1", "-v", voice, "-s", speed, "-p", pitch, *arguments)
         return Program(PLACE, self._path, argv, self._seconds, MOST_BYTES)
 
-    def _installed_voices(self) -> frozenset[str]:
-        listed = self._output(Program(PLACE, self._path, ("espeak-ng", "--voices"), self._seconds, 1 << 20))
-        return frozenset(fields[1] for line in listed.splitlines()[1:] if len(fields := line.split()) > 1)
+    def _installed_voices(self) -> dict[str, str]:
+        """What each is called, by the language that it is asked for by."""
+        return {fields[1]: fields[3].replace("_", " ") for fields in self._listed("--voices")}
+
+    def _installed_variants(self) -> dict[str, str]:
+        if self._variants is None:
+            listed = self._listed("--voices=variant")
+            named = {fields[4].removeprefix(VARIANT_FILE): fields[3].replace("_", " ") for fields in listed if len(fields) == 5}
+            self._variants = named
+        return self._variants
+
+    def _listed(self, what: str) -> list[list[str]]:
+        listed = self._output(Program(PLACE, self._path, ("espeak-ng", what), self._seconds, 1 << 20))
+        return [fields for line in listed.splitlines()[1:] if len(fields := line.split()) > 3]
 
     def _try(self, voice: str) -> None:
         try:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from app.opus.codec import SAMPLE_BYTES, OpusMissing
@@ -20,7 +22,7 @@ from app.voice.tts.encoding import RATES, SpeechEncoder, pcm_bytes
 from app.voice.tts.loudness import KnownVoices, Loudness
 from app.voice.tts.pool import in_pool
 from app.voice.tts.regrouping import Regrouping
-from app.voice.tts.synthesizer import OpusPacket, Pcm, Synthesizer
+from app.voice.tts.synthesizer import OpusPacket, Pcm, Synthesizer, UnknownVoice
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,20 @@ AHEAD_MS, AHEAD_LEAST_MS = 600, 300
 PACKETS_A_JOB = 3
 LONGEST_SENTENCE_MS = 120_000
 """A synthesizer that goes on for longer has gone wrong."""
+REFUSED_SECONDS = 600.0
+"""A voice that the synthesizer did not take is not asked for again so soon."""
+MOST_REFUSED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """One sentence, and how it is to be said. ``voice``: the device's own; empty: the one of the settings."""
+
+    text: str
+    language: str
+    frame_duration_ms: int
+    sample_rate: int
+    voice: str = ""
 
 
 class Speaker:
@@ -56,45 +72,53 @@ class Speaker:
         self._chime = chime
         self._clock = clock
         self._voices = KnownVoices()
+        self._refused: OrderedDict[str, float] = OrderedDict()
+        """Voices that the synthesizer did not take, and when each may be asked for again."""
 
     def speak(
-        self, text: str, language: str, frame_duration_ms: int, sample_rate: int = SAMPLE_RATE
+        self, text: str, language: str, frame_duration_ms: int, sample_rate: int = SAMPLE_RATE, voice: str = ""
     ) -> Iterator[Sequence[bytes]]:
         """The packets of one sentence, mono, each of exactly ``frame_duration_ms`` (10 to 120) and at most 1,275 bytes.
 
-        Nothing when ``text`` has nothing to say. Killing the greenlet or closing the iterator ends the synthesis. Raises
-        ProviderFault.
+        ``voice``: the device's own; where the synthesizer does not take it, the one of the settings speaks. Nothing when ``text``
+        has nothing to say. Killing the greenlet or closing the iterator ends the synthesis. Raises ProviderFault.
         """
-        text = text.strip()
-        if not _is_speakable(text):
+        wish = _Wish(text.strip(), language, frame_duration_ms, sample_rate, "" if self._is_refused(voice) else voice)
+        if not _is_speakable(wish.text):
             return
-        key = self._cache.key(self.synthesizer.identity(language), language, text, frame_duration_ms, sample_rate)
-        kept = self._cache.get(key)
-        if kept is not None:
-            yield kept
-            return
-        whole: list[bytes] = []
-        loudness = self._loudness(self.synthesizer, language, sample_rate)
-        for packets in self._make(self.synthesizer, text, language, frame_duration_ms, loudness):
-            whole += packets
-            yield packets
-        if not whole:
-            raise ProviderFault("voice.tts: the voice made no sound of a sentence: does it speak this language?")
-        if loudness.is_steady:  # else it would be said too softly or too loudly for ever
-            self._cache.put(key, text, whole)
+        has_sounded = False
+        try:
+            for packets in self._speak(wish):
+                has_sounded = True
+                yield packets
+        except UnknownVoice as fault:
+            if has_sounded:
+                raise
+            self._refuse(voice, fault)
+            yield from self._speak(replace(wish, voice=""))
+
+    def speak_anew(
+        self, text: str, language: str, frame_duration_ms: int, sample_rate: int = SAMPLE_RATE, voice: str = ""
+    ) -> Iterator[Sequence[bytes]]:
+        """As `speak`, to try the synthesizer: it is asked now, whatever the cache holds, and with this voice or none."""
+        wish = _Wish(text.strip(), language, frame_duration_ms, sample_rate, voice)
+        return self._make(self.synthesizer, wish, self._loudness(self.synthesizer, wish))
+
+    def refused(self) -> list[str]:
+        """The voices of devices that the synthesizer did not take lately."""
+        return [voice for voice in list(self._refused) if self._is_refused(voice)]
 
     def speak_in_emergency(
         self, text: str, language: str, frame_duration_ms: int, sample_rate: int = SAMPLE_RATE
     ) -> Iterator[Sequence[bytes]]:
         """As `speak`, but it never raises: where nobody can speak there is at least a chime. Nothing is kept in the cache."""
-        text = text.strip()
+        wish = _Wish(text.strip(), language, frame_duration_ms, sample_rate)
         has_sounded = False
         for speaks in (self.emergency, self._chime):
-            if has_sounded or not _is_speakable(text):
+            if has_sounded or not _is_speakable(wish.text):
                 return
             try:
-                loudness = self._loudness(speaks, language, sample_rate)
-                for packets in self._make(speaks, text, language, frame_duration_ms, loudness):
+                for packets in self._make(speaks, wish, self._loudness(speaks, wish)):
                     has_sounded = True
                     yield packets
             except ProviderFault as fault:
@@ -107,17 +131,46 @@ class Speaker:
         self.synthesizer.close()
         self.emergency.close()
 
-    def _loudness(self, synthesizer: Synthesizer, language: str, sample_rate: int) -> Loudness:
-        return Loudness(sample_rate, self._voices.level(synthesizer.identity(language)))
+    def _speak(self, wish: _Wish) -> Iterator[Sequence[bytes]]:
+        identity = self.synthesizer.identity(wish.language, wish.voice)
+        key = self._cache.key(identity, wish.language, wish.text, wish.frame_duration_ms, wish.sample_rate)
+        kept = self._cache.get(key)
+        if kept is not None:
+            yield kept
+            return
+        whole: list[bytes] = []
+        loudness = self._loudness(self.synthesizer, wish)
+        for packets in self._make(self.synthesizer, wish, loudness):
+            whole += packets
+            yield packets
+        if not whole:
+            silent: type[ProviderFault] = UnknownVoice if wish.voice else ProviderFault
+            raise silent("voice.tts: the voice made no sound of a sentence: does it speak this language?")
+        if loudness.is_steady:  # else it would be said too softly or too loudly for ever
+            self._cache.put(key, wish.text, whole)
 
-    def _make(
-        self, synthesizer: Synthesizer, text: str, language: str, frame_duration_ms: int, loudness: Loudness
-    ) -> Iterator[list[bytes]]:
+    def _is_refused(self, voice: str) -> bool:
+        until = self._refused.get(voice)
+        if until is not None and self._clock() >= until:
+            del self._refused[voice]
+            return False
+        return until is not None
+
+    def _refuse(self, voice: str, fault: UnknownVoice) -> None:
+        self._refused[voice] = self._clock() + REFUSED_SECONDS
+        if len(self._refused) > MOST_REFUSED:
+            self._refused.popitem(last=False)
+        log.warning("%s The voice of the settings speaks instead.", fault)
+
+    def _loudness(self, synthesizer: Synthesizer, wish: _Wish) -> Loudness:
+        return Loudness(wish.sample_rate, self._voices.level(synthesizer.identity(wish.language, wish.voice)))
+
+    def _make(self, synthesizer: Synthesizer, wish: _Wish, loudness: Loudness) -> Iterator[list[bytes]]:
         """The packets, at least one at a time. Raises ProviderFault."""
-        sound = synthesizer.synthesize(text, language)
-        left = LONGEST_SENTENCE_MS // frame_duration_ms
+        sound = synthesizer.synthesize(wish.text, wish.language, wish.voice)
+        left = LONGEST_SENTENCE_MS // wish.frame_duration_ms
         try:
-            for packets in _packets(sound, frame_duration_ms, loudness, self._clock):
+            for packets in _packets(sound, wish.frame_duration_ms, loudness, self._clock):
                 left -= len(packets)
                 if left < 0:
                     raise ProviderFault("voice.tts: the voice went on for two minutes over one sentence: look into its log.")
@@ -128,7 +181,7 @@ class Speaker:
         except OpusMissing as error:
             raise ProviderFault(f"voice.tts: {error}") from None
         finally:
-            self._voices.learn(synthesizer.identity(language), loudness.measured)
+            self._voices.learn(synthesizer.identity(wish.language, wish.voice), loudness.measured)
             end = getattr(sound, "close", None)
             if end is not None:
                 end()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from app.opus.codec import Decoder
 from app.sections import OpenAi
 from app.voice.provider import Workshop
-from app.voice.tts.synthesizer import OpusPacket, Pcm
+from app.voice.tts.synthesizer import OfferedVoice, OpusPacket, Pcm
 
 Samples = NDArray[np.float32]
 
@@ -66,14 +66,19 @@ class ScriptedVoice:
         self._pieces: Sequence[Pcm | OpusPacket | Exception] = pieces
         self._name = name
         self.texts: list[str] = []
+        self.voices_asked: list[str] = []
         self.ended = 0
         self.is_closed = False
 
-    def identity(self, language: str) -> str:
-        return f"{self._name} {language}"
+    def identity(self, language: str, voice: str = "") -> str:
+        return f"{self._name} {language} {voice}"
 
-    def synthesize(self, text: str, language: str) -> Iterator[Pcm | OpusPacket]:
+    def voices(self) -> Sequence[OfferedVoice]:
+        return [OfferedVoice("scripted")]
+
+    def synthesize(self, text: str, language: str, voice: str = "") -> Iterator[Pcm | OpusPacket]:
         self.texts.append(text)
+        self.voices_asked.append(voice)
         try:
             for piece in self._pieces:
                 if isinstance(piece, Exception):

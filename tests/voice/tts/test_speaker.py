@@ -62,7 +62,7 @@ def test_the_first_packet_does_not_wait_for_the_rest(tmp_path: Path) -> None:
 
     taken: list[Pcm] = []
     synthesizer = ScriptedVoice()
-    synthesizer.synthesize = lambda text, language: endless()  # type: ignore[method-assign]
+    synthesizer.synthesize = lambda text, language, voice="": endless()  # type: ignore[method-assign]
     packets = speaker(tmp_path, synthesizer).speak("Hello.", "en", 60)
     assert len(next(packets)) == 1
     assert sum(len(piece.samples) for piece in taken) <= RATE * 2 * 80 // 1000
@@ -134,7 +134,7 @@ def test_a_sentence_that_failed_in_its_middle_is_not_kept(tmp_path: Path) -> Non
 
 def test_killing_the_listener_ends_the_synthesis(tmp_path: Path) -> None:
     class Slow(ScriptedVoice):
-        def synthesize(self, text: str, language: str) -> Iterator[Pcm | OpusPacket]:
+        def synthesize(self, text: str, language: str, of_device: str = "") -> Iterator[Pcm | OpusPacket]:
             try:
                 yield Pcm(RATE, pcm(voice(RATE, 0.3)))
                 gevent.sleep(600)
