@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench system system-tests setup setup-dev
+.PHONY: run test check bench docs system system-tests setup setup-dev
 
 run: setup
 	exec $(BIN)/gunicorn -k gevent wsgi:app
@@ -19,6 +19,10 @@ check: setup-dev
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks
+
+# What is generated of the documents; a test says when they are old.
+docs: setup-dev
+	$(BIN)/python -m app.reference > docs/configuration.md
 
 setup: system $(VENV)/.run
 setup-dev: system-tests $(VENV)/.dev

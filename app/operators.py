@@ -240,12 +240,20 @@ class Operators:
         return descriptor
 
 
-def load(state_dir: Path) -> Operators:
+def load(state_dir: Path, configured: str = "") -> Operators:
     """The operators of the server that starts. At its first start it says the password in the log: once, and nowhere else.
 
-    Raises SettingsError when the file cannot be used.
+    ``configured``: the password that the configuration sets; then none is generated. Raises SettingsError when it is too short,
+    or the file cannot be used.
     """
     operators = Operators(state_dir)
+    if configured:
+        fault = passwords.fault_of(configured)
+        if fault is not None:
+            raise SettingsError(f"console.password or XIAOZHI_CONSOLE__PASSWORD: {fault}")
+        if not operators.password_matches(configured):
+            operators.set_password(configured)
+        return operators
     password = operators.generate()
     if password is not None:
         log.warning("The console's password is %s; change it with `python -m app passwd`.", password)

@@ -19,7 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Status 1 with a sentence when it cannot be done."""
     try:
-        operators = Operators(load().state_dir)
+        settings = load()
+        if settings.console.password:
+            return _sorry(
+                "The configuration sets the password: change console.password or XIAOZHI_CONSOLE__PASSWORD, and restart."
+            )
+        operators = Operators(settings.state_dir)
         password = passwords.fresh() if options.generate else _asked()
         fault = passwords.fault_of(password)
         if fault is not None:

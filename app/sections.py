@@ -189,6 +189,14 @@ class Auth(Section):
     """What a device shows above its code."""
 
 
+class Console(Section):
+    """The pages for the operator, at ``/``."""
+
+    password: str = Field(default="", repr=False)
+    """With which the operator logs in, 8 characters at least; empty: generated at first start, or what
+    ``python -m app passwd`` set. For platforms where the state directory does not last."""
+
+
 class Database(Section):
     """Where the devices are remembered."""
 

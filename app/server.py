@@ -84,7 +84,7 @@ class Node:
         self.secrets = secrets
         self._lock = NodeLock(settings.state_dir)
         self._lock.acquire()
-        self.operators = operators.load(settings.state_dir)
+        self.operators = operators.load(settings.state_dir, settings.console.password)
         self._journals = [
             Journal(settings.state_dir / "reached.jsonl", MAX_DEVICES),
             Journal(settings.state_dir / "sessions.jsonl", settings.sessions.max),

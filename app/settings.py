@@ -23,7 +23,22 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from app import hosting
 from app.origins import Origins, names_in, variables_in
-from app.sections import AUTO, Auth, Database, Dialogue, Log, Mqtt, MqttServer, Ota, Platform, Sessions, Udp, Voice, WebSocket
+from app.sections import (
+    AUTO,
+    Auth,
+    Console,
+    Database,
+    Dialogue,
+    Log,
+    Mqtt,
+    MqttServer,
+    Ota,
+    Platform,
+    Sessions,
+    Udp,
+    Voice,
+    WebSocket,
+)
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +76,7 @@ class Settings(BaseSettings):
     ota: Ota = Ota()
     websocket: WebSocket = WebSocket()
     auth: Auth = Auth()
+    console: Console = Console()
     database: Database = Database()
     sessions: Sessions = Sessions()
     dialogue: Dialogue = Dialogue()

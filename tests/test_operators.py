@@ -68,6 +68,27 @@ def test_a_password_set_before_the_first_start_stays_and_is_not_said(
     assert caplog.messages == []
 
 
+def test_a_configured_password_goes_over_the_kept_one_and_is_not_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, house: Operators
+) -> None:
+    epoch = house.read().epoch
+    loaded = operators.load(tmp_path, "from the environment")
+    assert loaded.password_matches("from the environment")
+    assert not loaded.password_matches("correct-horse")
+    assert loaded.read().epoch != epoch
+    assert caplog.messages == []
+
+
+def test_a_configured_password_that_stays_ends_no_login_at_a_restart(tmp_path: Path) -> None:
+    epoch = operators.load(tmp_path, "from the environment").read().epoch
+    assert operators.load(tmp_path, "from the environment").read().epoch == epoch
+
+
+def test_a_configured_password_that_is_too_short_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"XIAOZHI_CONSOLE__PASSWORD: .* 8 characters"):
+        operators.load(tmp_path, "short")
+
+
 def test_a_token_made_before_the_first_start_does_not_stand_for_a_password(tmp_path: Path) -> None:
     first = opened(tmp_path)
     _, text = first.add_token("prometheus")
@@ -268,6 +289,15 @@ def test_passwd_refuses_a_short_one_and_the_old_one_stays(
     assert cli.main(["passwd"]) == 1
     assert "at least 8 characters" in capsys.readouterr().err
     assert state.password_matches("correct-horse")
+
+
+def test_passwd_says_when_the_configuration_sets_the_password(
+    state: Operators, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XIAOZHI_CONSOLE__PASSWORD", "from the environment")
+    assert cli.main(["passwd", "--generate"]) == 1
+    assert "XIAOZHI_CONSOLE__PASSWORD" in capsys.readouterr().err
+    assert state.read().password == ""
 
 
 def test_passwd_generates_one_and_prints_nothing_else(state: Operators, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,7 +68,7 @@ class DevicesApi:
         return _json(self._document(device))
 
     def delete(self, device_id: str) -> Response:
-        """Forgets the device: everything that is remembered of it. A session that it is in ends."""
+        """Forgets the device, what was decided about it and what was said with it. A session that it is in ends."""
         device_id = topics.device_id(device_id)
         has_ended = self._node.reach.end(device_id)
         was_remembered = self._node.device_store.forget(device_id)

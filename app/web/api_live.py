@@ -49,7 +49,7 @@ class LiveApi:
 
     def _is_known(self, device: LiveDevice) -> bool:
         """Whether the device was ever here. May raise DatabaseUnavailable."""
-        if device.session is not None or device.connected is not Connected.UNKNOWN:
+        if device.session is not None or device.connected is Connected.YES:
             return True
         if any(step.at is not None for step in device.way_in):
             return True

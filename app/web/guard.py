@@ -14,7 +14,7 @@ from enum import Enum
 from urllib.parse import quote
 
 import gevent
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, abort, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
@@ -186,6 +186,8 @@ class Guard:
             if login is not None:
                 return Visitor(Kind.LOGIN, login)
             if not _is_for_programs():
+                if isinstance(request.routing_exception, MethodNotAllowed):
+                    abort(404)  # no browser's form: a device whose OTA URL is wrong, which is told the right one
                 return _to_login()
         refusal = self.too_many_guesses()
         if refusal is not None:

@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 
 from app.protocol.malformed import Malformed
 from app.sections import AUTO
-from app.web.caller import CallerReader
+from app.web.caller import CallerReader, parse_address
 from app.web.node import Node
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
@@ -35,7 +35,8 @@ class SecurityHeaders:
             headers["Content-Security-Policy"] = self._policy()
             # Not no-referrer: with that a browser names no origin when a form of ours is sent (app/web/forgery.py).
             headers["Referrer-Policy"] = "same-origin"
-            headers["Cross-Origin-Opener-Policy"] = "same-origin"
+            if self._is_trustworthy():  # a browser that does not think so ignores it, and complains
+                headers["Cross-Origin-Opener-Policy"] = "same-origin"
             headers["Permissions-Policy"] = PERMISSIONS
             headers["Cache-Control"] = "no-store"
         return response
@@ -43,6 +44,15 @@ class SecurityHeaders:
     def _policy(self) -> str:
         # 'self' covers our own WebSocket in present browsers; older ones want it named.
         return policy((*self._own_websocket(), *self._elsewhere))
+
+    def _is_trustworthy(self) -> bool:
+        """Whether the page comes over HTTPS, or from the browser's own machine (W3C Secure Contexts, 3.1)."""
+        try:
+            caller = self._callers.read(request.environ)
+        except Malformed:
+            return False
+        address = parse_address(caller.reached.host)
+        return caller.secure or caller.reached.host == "localhost" or (address is not None and address.is_loopback)
 
     def _own_websocket(self) -> tuple[str, ...]:
         try:

@@ -2,7 +2,7 @@
 
 ``python -m tests.console.led_device OTA_URL MAC UUID`` reads one command a line and answers each with a line of JSON: ``{}``, or
 ``{"error": "…"}``. The commands: ``connect``, ``hello``, ``listen`` (and no audio follows), ``say`` (the question about the lamp,
-and its answer), ``cut`` (the connection is lost), ``goodbye``.
+and its answer), ``goodbye``, ``tools`` (what was done with its own).
 """
 
 from __future__ import annotations
@@ -72,8 +72,6 @@ def main() -> None:
                 device.start_listening("auto")
             case "say":
                 return say(device, LAMP, "manual", 30).summary()
-            case "cut":
-                device.cut_mqtt()
             case "goodbye":
                 device.close_channel()
             case "tools":

@@ -146,19 +146,18 @@ def _with_a_wrong_hello(route: Any) -> None:
 
 
 def test_a_page_over_plain_http_says_what_to_do_and_still_speaks(playwright: Playwright, strict_server: RunningServer) -> None:
-    chromium = launch(playwright, "--host-resolver-rules=MAP try.test 127.0.0.1")
     url = f"http://try.test:{strict_server.http_port}"
-    context = new_context(chromium, url)
-    log_in(context)
-    page = opened(context.new_page())
-    expect(page.locator("#try-insecure")).to_contain_text(f"http://localhost:{strict_server.http_port}/try")
-    expect(page.locator("#try-talk")).to_be_disabled()
-    ask(page, "what time is it")
-    until(page, "speaking")
-    until(page, "idle")
-    assert heard_samples(page) > 1000, "the reply was not decoded without WebCodecs, or is silence"
-    keep_picture(page, "try-insecure")
-    chromium.close()
+    with closing(launch(playwright, "--host-resolver-rules=MAP try.test 127.0.0.1")) as chromium:
+        context = new_context(chromium, url)
+        log_in(context)
+        page = opened(context.new_page())
+        expect(page.locator("#try-insecure")).to_contain_text(f"http://localhost:{strict_server.http_port}/try")
+        expect(page.locator("#try-talk")).to_be_disabled()
+        ask(page, "what time is it")
+        until(page, "speaking")
+        until(page, "idle")
+        assert heard_samples(page) > 1000, "the reply was not decoded without WebCodecs, or is silence"
+        keep_picture(page, "try-insecure")
 
 
 def test_the_microphone_that_is_refused_is_explained(browser: Browser, strict_url: str, strict_login: Any) -> None:

@@ -28,7 +28,7 @@ def test_with_the_history_come_name_language_and_prompt(database: Database) -> N
     devices.change(MAC, name="kitchen", prompt="You are a pirate. 🏴‍☠️")
     store = HistoryStore(database)
     store.save({MAC: "[]"}, 1000)
-    assert store.load([MAC])[MAC] == Remembered("kitchen", "zh-CN", "You are a pirate. 🏴‍☠️", "[]")
+    assert store.load([MAC])[MAC] == Remembered("kitchen", "zh-CN", "You are a pirate. 🏴‍☠️", messages="[]")
 
 
 def test_of_a_device_that_was_never_seen_nothing_is_known(database: Database) -> None:

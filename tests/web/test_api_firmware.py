@@ -114,6 +114,18 @@ def test_more_bytes_than_a_device_can_hold_are_refused(node: FakeNode, monkeypat
     assert list((node.folder / "firmware").glob("*")) == []
 
 
+def test_an_image_that_breaks_off_on_its_way_leaves_nothing(node: FakeNode) -> None:
+    response = ask(node, "PUT", BREAD, data=build(), headers=BINARY, environ_overrides={"CONTENT_LENGTH": "100000"})
+    assert response.status_code == 400
+    assert "ends early" in response.json["error"]
+    assert list((node.folder / "firmware").glob("*")) == []
+
+
+def test_more_images_at_a_time_than_are_taken_have_to_wait(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.web.api_firmware.MOST_UPLOADS", 0)
+    assert put(node, build()).status_code == 503
+
+
 def test_images_above_64_kib_pass_on_this_route_only(node: FakeNode) -> None:
     content = build("1.2.0", size=image.MAX_BYTES // 16)
     assert put(node, content).status_code == 201

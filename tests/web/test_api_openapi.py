@@ -187,3 +187,10 @@ def test_what_one_file_describes_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text('{"paths": {"/api/v1/same": {}, "/api/v1/same": {}}}')
     with pytest.raises(ValueError, match="stands twice"):
         openapi.load(tmp_path)
+
+
+def test_every_operation_stands_in_the_page_for_people() -> None:
+    page = (Path(__file__).parents[2] / "docs/api.md").read_text("utf-8")
+    for path, method in described():
+        written = re.sub(r"{(\w+)}", lambda name: name[1].removeprefix("device_").upper(), path)
+        assert re.search(rf"`{method.upper()} {re.escape(written)}(?![\w/])", page), f"{method.upper()} {written}"

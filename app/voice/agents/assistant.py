@@ -26,6 +26,7 @@ from app.voice.phrases import Phrases, phrases_in
 from app.voice.provider import ProviderFault
 from app.voice.sentences import Sentences
 from app.voice.speakable import speakable
+from app.voice.trimming import without_silence
 from app.voice.tts.speaker import Speaker
 from app.voice.utterance import Utterance
 
@@ -100,7 +101,7 @@ class Assistant:
         if not utterance.packets:
             return None
         try:
-            text = self._crew.recognizer.transcribe(utterance, self._language).strip()
+            text = self._crew.recognizer.transcribe(without_silence(utterance), self._language).strip()
         except ProviderFault as fault:
             self._report("asr", fault)
             raise NotUnderstood(self._phrases.recognizer_failed) from None

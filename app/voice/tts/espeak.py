@@ -72,7 +72,10 @@ class EspeakSynthesizer:
         self._path = Path(path).absolute()
         self._options = options
         self._seconds = workshop.timeout_seconds
-        self._voices = self._installed_voices()
+        try:
+            self._voices = self._installed_voices()
+        except ProviderFault as fault:
+            raise SettingsError(str(fault)) from None
         self._variants: dict[str, str] | None = None
         if options.voice:
             self._try(options.voice)
@@ -137,22 +140,21 @@ class EspeakSynthesizer:
         return self._variants
 
     def _listed(self, what: str) -> list[list[str]]:
-        listed = self._output(Program(PLACE, self._path, ("espeak-ng", what), self._seconds, 1 << 20))
+        """The lines of one of espeak-ng's lists, field by field. Raises ProviderFault."""
+        listed = _output(Program(PLACE, self._path, ("espeak-ng", what), self._seconds, 1 << 20))
         return [fields for line in listed.splitlines()[1:] if len(fields := line.split()) > 3]
 
     def _try(self, voice: str) -> None:
         try:
-            self._output(self._program("-q", "--stdin", voice=voice))
-        except SettingsError as error:
+            _output(self._program("-q", "--stdin", voice=voice))
+        except ProviderFault as error:
             raise SettingsError(
                 f"{PLACE}.voice: espeak-ng does not take {voice!r}: see `espeak-ng --voices`. ({error})"
             ) from None
 
-    def _output(self, program: Program) -> str:
-        try:
-            return b"".join(programs.output(program, "")).decode("utf-8", "replace")
-        except ProviderFault as fault:
-            raise SettingsError(str(fault)) from None
+
+def _output(program: Program) -> str:
+    return b"".join(programs.output(program, "")).decode("utf-8", "replace")
 
 
 def plain(text: str) -> str:

@@ -137,7 +137,8 @@ class DevicesPage:
         return Listed(now, self._rows(rest), found.count)
 
     def _rows(self, devices: list[Device]) -> list[dict[str, Any]]:
-        return [self._row(device.device_id, device) for device in devices]
+        t = self._pages.words()
+        return [row_of(self._node, device.device_id, device, t) for device in devices]
 
     def _row(self, device_id: str, device: Device | None) -> dict[str, Any]:
         return row_of(self._node, device_id, device, self._pages.words())

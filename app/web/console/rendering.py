@@ -35,6 +35,8 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.globals.update(asset=assets.url, languages=LANGUAGES, themes=THEMES)
+        for name in self._templates.list_templates():  # compiled now: the first visitor would hold everybody up
+            self._templates.get_template(name)
 
     def words(self) -> Words:
         """In the visitor's language."""

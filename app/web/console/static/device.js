@@ -181,14 +181,21 @@ settings?.addEventListener("submit", async (event) => {
   toast(t("common.saved"));
 });
 
-const voices = document.getElementById("voices");
-if (voices) {
-  document.querySelector("input[name=voice]").addEventListener("focus", async () => {
-    try {
-      const known_ = await api("GET", "/api/v1/voices");
-      voices.replaceChildren(...known_.voices.map((voice) => make("option", { value: voice.name ?? voice })));
-    } catch {
-      voices.replaceChildren(); // any name can be written all the same
-    }
-  }, { once: true });
+// The voices that it may have: asked for when somebody is about to choose, or has chosen one that may be of no use
+
+const voice = settings?.elements.voice;
+
+async function offerVoices() {
+  let told;
+  try {
+    told = await api("GET", "/api/v1/voices");
+  } catch {
+    return; // any name can be written all the same
+  }
+  const options = told.voices.map(({ name, about }) => make("option", { value: name, label: about ? `${name} · ${about}` : name }));
+  document.getElementById("voices").replaceChildren(...options);
+  document.getElementById("voice-refused").hidden = !told.refused.includes(voice.value);
 }
+
+voice?.addEventListener("focus", offerVoices, { once: true });
+if (voice?.value) offerVoices();

@@ -2,42 +2,54 @@
 
 import { silentPacket } from "./opus_packet.js";
 import { Device } from "./try_device.js";
-import { Encoder } from "./try_encoder.js";
+import { Hearing } from "./try_hearing.js";
 import * as identity from "./try_identity.js";
 import { Journal } from "./try_journal.js";
-import { Microphone } from "./try_microphone.js";
 import { Player } from "./try_player.js";
-import { Recording, samplesOf } from "./try_recording.js";
+import { samplesOf } from "./try_recording.js";
 import { noTrouble, part, showFault, showLevel, showState, trouble } from "./try_screen.js";
 import { Session } from "./try_session.js";
 import { Talk } from "./try_talk.js";
-import { Timings, loudness } from "./try_timings.js";
+import { Timings } from "./try_timings.js";
 import { Tools } from "./try_tools.js";
 
 const ANSWER_MS = 10_000; // after which somebody who waits is told so
 const FRAME_MS = 60; // announced where nothing can be encoded
-const SAMPLES_PER_MS = 16;
 const REBOOT_MS = 300; // the answer to the tool's call gets out first
+const TOOLS_MS = 1000; // how long a text waits for the server to ask for the tools; speech takes longer than that anyway
 
 export class Conversation {
   /** `encoding`: what the browser can encode (try_encoder.js), null for nothing; `page`: tells in its data what tests ask. */
   constructor(page, encoding) {
     this.mode = "auto"; // as chosen: manual | auto | realtime
     this._page = page;
-    this._encoding = encoding;
-    this._encoder = null;
+    this._frameMs = encoding?.frameMs ?? FRAME_MS;
     this._session = null;
     this._connecting = null; // the promise of a session
-    this._source = null; // what is heard: a Microphone or a Recording
     this._isPressed = false;
-    this._isReleasing = false; // the last packets of a turn are on their way
     this._answerTimer = null;
+    this._toolsAreTold = null; // a promise: the server knows what the device can do
     this._talk = new Talk(part("bubbles"));
     this._journal = new Journal(part("journal"));
     this._timings = new Timings(part("timings"));
     this._player = new Player((at) => this._timings.mark("sound", at));
     this._device = new Device((volume) => this._player.setVolume(volume), () => this._reboot());
     this._tools = new Tools(this._device);
+    this._hearing = new Hearing(encoding, {
+      isWanted: () => this._session?.isHearing === true,
+      onLevel: (level, ms) => {
+        showLevel(level);
+        if (this._session?.state === "listening") this._timings.hear(level, ms);
+      },
+      onPacket: (packet) => {
+        this._journal.audio("out", packet.length);
+        this._session.sendAudio(packet);
+      },
+      onLost: () => {
+        this.hangUp();
+        trouble("try.microphone.lost");
+      },
+    });
   }
 
   // What a person does
@@ -54,7 +66,7 @@ export class Conversation {
     if (this._isPressed) return;
     this._isPressed = true;
     this._attempt(async () => {
-      await this._openMicrophone();
+      await this._hearing.openMicrophone();
       const session = await this._connected();
       if (this._isPressed) {
         this._listen("manual", "held");
@@ -69,7 +81,7 @@ export class Conversation {
     if (!this._isPressed) return;
     this._isPressed = false;
     const session = this._session;
-    if (session?.state === "listening" && session.mode === "manual" && this._source instanceof Microphone) this._release();
+    if (session?.state === "listening" && session.mode === "manual" && this._hearing.hasMicrophone) this._release();
   }
 
   get isPressed() {
@@ -84,7 +96,7 @@ export class Conversation {
       return;
     }
     this._attempt(async () => {
-      await this._openMicrophone();
+      await this._hearing.openMicrophone();
       await this._connected();
       this._session.listensAgain = true;
       this._listen(this.mode, "open");
@@ -94,7 +106,7 @@ export class Conversation {
   /** Ends the reply. */
   interrupt() {
     if (this._session?.state !== "speaking") return;
-    this._breakOff();
+    this._breakOff(true);
     this._session.abort();
   }
 
@@ -102,7 +114,7 @@ export class Conversation {
   hangUp() {
     this._isPressed = false;
     this._session?.close();
-    this._closeSource();
+    this._hearing.close();
     this._show();
   }
 
@@ -111,20 +123,17 @@ export class Conversation {
     this._attempt(async () => {
       const samples = await samplesOf(await load());
       await this._connected();
-      this._closeSource();
-      this._openEncoder();
       const isManual = this.mode === "manual";
       this._session.listensAgain = false;
       this._listen(this.mode, isManual ? "held" : "open");
-      const source = new Recording(samples, (piece) => this._hear(piece), () => {
+      this._hearing.openRecording(samples, () => {
         if (isManual) {
-          source.close();
+          this._hearing.close();
           this._release();
         } else {
           this._expectAnswer(() => this._giveUp());
         }
       });
-      this._source = source;
     });
   }
 
@@ -132,8 +141,9 @@ export class Conversation {
   ask(text) {
     this._attempt(async () => {
       const session = await this._connected();
-      this._breakOff();
-      if (this._source instanceof Recording) this._closeSource();
+      await this._toolsAreTold;
+      this._breakOff(true);
+      if (this._hearing.hasRecording) this._hearing.close();
       this._timings.begin("text");
       this._timings.release();
       session.ask(text, this._isHandsFree);
@@ -149,6 +159,7 @@ export class Conversation {
       await work();
       if (!(await isAudible)) trouble("try.sound_off");
     } catch (error) {
+      this._isPressed = false;
       showFault(error);
     }
     this._show();
@@ -158,7 +169,7 @@ export class Conversation {
 
   /** A session that is open. Throws SessionFault or ApiError. */
   _connected() {
-    if (this._session && this._session.state !== "closed") return Promise.resolve(this._session);
+    if (!this._connecting && this._session && this._session.state !== "closed") return Promise.resolve(this._session);
     this._connecting ??= this._connect().finally(() => {
       this._connecting = null;
       this._show();
@@ -173,11 +184,14 @@ export class Conversation {
     part("device").textContent = settings.device_id;
     part("device").href = `/devices/${settings.device_id}`;
     const canCancelEcho = navigator.mediaDevices?.getSupportedConstraints().echoCancellation === true;
-    const frameMs = this._encoding?.frameMs ?? FRAME_MS;
-    const session = new Session(settings, frameMs, canCancelEcho, this._handlers());
+    const session = new Session(settings, this._frameMs, canCancelEcho, this._handlers());
     this._session = session;
+    this._toolsAreTold = new Promise((resolve) => {
+      this._tellTools = resolve;
+    });
     await session.open();
-    session.sendAudio(silentPacket(frameMs)); // so that the server knows that audio gets through
+    setTimeout(this._tellTools, TOOLS_MS);
+    session.sendAudio(silentPacket(this._frameMs)); // so that the server knows that audio gets through
     return session;
   }
 
@@ -199,7 +213,7 @@ export class Conversation {
         noTrouble();
         this._player.begin(this._session.rate);
         this._talk.replied();
-        if (this._source instanceof Recording) this._closeSource();
+        if (this._hearing.hasRecording) this._hearing.close();
       },
       onSentence: (text) => {
         this._timings.mark("sentence");
@@ -211,7 +225,7 @@ export class Conversation {
         this._page.dataset.heardSamples = String(this._player.heardSamples);
       },
       onEnd: () => {
-        this._breakOff();
+        this._breakOff(this._session.mode === "realtime"); // there a person may have spoken in between
         this._talk.replied();
         this._timings.begin("open"); // in the modes that listen again
       },
@@ -219,27 +233,30 @@ export class Conversation {
       onMcp: (payload) => {
         const response = this._tools.answer(payload);
         if (response) this._session.sendMcp(response);
+        if (response?.result?.tools && !response.result.nextCursor) this._tellTools();
       },
       onReboot: () => this._device.reboot(),
       onClose: (fault) => {
+        this._timings.mark("over");
         clearTimeout(this._answerTimer);
-        this._closeSource();
+        this._hearing.close();
         if (fault) showFault(fault);
       },
       onWire: (direction, message) => this._journal.message(direction, message),
     };
   }
 
-  /** The reply's sound ends here, at its end or before. */
-  _breakOff() {
+  /** The reply's sound ends here: at its end, or because a person wants it (`isWanted`). */
+  _breakOff(isWanted) {
     if (this._session.state !== "speaking") return;
-    this._timings.losses(this._player.gaps, this._player.cut());
+    const cutMs = this._player.cut();
+    this._timings.losses(this._player.gaps, isWanted ? 0 : cutMs);
     this._timings.mark("over");
     this._page.dataset.heardSamples = String(this._player.heardSamples);
   }
 
   _listen(mode, kind) {
-    this._breakOff();
+    this._breakOff(true);
     this._timings.begin(kind);
     this._session.listen(mode);
   }
@@ -251,7 +268,7 @@ export class Conversation {
 
   /** Nothing came of a recording. */
   _giveUp() {
-    this._closeSource();
+    this._hearing.close();
     this._session.rest();
     trouble("try.not_heard");
   }
@@ -260,55 +277,16 @@ export class Conversation {
     setTimeout(() => this.hangUp(), REBOOT_MS);
   }
 
-  // What is heard
-
+  /** Whether the microphone is on by itself. */
   get _isHandsFree() {
-    const isOn = this._source instanceof Microphone && this._session !== null;
+    const isOn = this._hearing.hasMicrophone && this._session !== null;
     return isOn && ["listening", "thinking", "speaking"].includes(this._session.state) && this._session.mode !== "manual";
-  }
-
-  _hear(samples) {
-    const level = loudness(samples);
-    const isHearing = this._session?.isHearing === true && !this._isReleasing;
-    showLevel(isHearing ? level : 0);
-    if (!isHearing) return;
-    if (this._session.state === "listening") this._timings.hear(level, samples.length / SAMPLES_PER_MS);
-    this._encoder.feed(samples);
-  }
-
-  _openEncoder() {
-    this._encoder?.close();
-    this._encoder = new Encoder(this._encoding, (packet) => {
-      if (!this._session?.isHearing) return;
-      this._journal.audio("out", packet.length);
-      this._session.sendAudio(packet);
-    });
-  }
-
-  async _openMicrophone() {
-    if (this._source instanceof Microphone) return;
-    this._closeSource();
-    const opened = await Microphone.open((samples) => this._hear(samples), () => {
-      this.hangUp();
-      trouble("try.microphone.lost");
-    });
-    this._closeSource(); // of somebody who was quicker
-    this._openEncoder();
-    this._source = opened;
-  }
-
-  _closeSource() {
-    this._source?.close();
-    this._source = null;
-    showLevel(0);
   }
 
   /** The turn is over by the button's word, not by silence: what is left of it goes out first. */
   async _release() {
     this._timings.release();
-    this._isReleasing = true;
-    await this._encoder.flush();
-    this._isReleasing = false;
+    await this._hearing.flush();
     this._session.release();
     this._expectAnswer();
   }
