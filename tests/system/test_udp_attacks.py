@@ -81,7 +81,7 @@ def counted(server: RunningServer, before: dict[str, int], **more: int) -> None:
 
 def listen(server: RunningServer, device: TalkingDevice) -> None:
     """The device listens, and the server knows: of the message behind it there is a line in the log."""
-    line = f"{device.identity.mac}: wake word heard"
+    line = f"{device.identity.mac}: a text came in place of speech"
     before = server.log().count(line)
     device.start_listening("manual")
     device.detect("hello")
