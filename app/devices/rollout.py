@@ -21,7 +21,7 @@ from app.devices.models import DEVICES
 from app.devices.plan import NOBODY_OR_ALL, Image, has_arrived, next_of, version_key
 
 RECENT_SECONDS = 7 * 86_400
-SLICE = 500
+SLICE = 200
 MOST_BOARDS, MOST_VERSIONS = 200, 20
 """That are named; those with the most devices."""
 KEPT_SECONDS, KEPT_TIMES = 2.0, 20.0

@@ -221,7 +221,9 @@ class SpokenConversation:
         """The wake word, which is greeted; or a text in its place, which is answered."""
         settings = self._studio.settings
         known = is_wake_word(text, settings)
-        log.info("%s: %s", self._session.device_id, "wake word heard" if known else "a text came in place of speech", extra=self._whom)
+        log.info(
+            "%s: %s", self._session.device_id, "wake word heard" if known else "a text came in place of speech", extra=self._whom
+        )
         if not self._has_manners or (known and not settings.greeting):
             return
         self._answering.is_leaving = False

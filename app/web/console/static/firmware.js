@@ -96,16 +96,21 @@ async function changed() {
   await refresh();
 }
 
+let next = 0;
+
 async function keepFresh() {
-  if (!document.hidden) {
-    try {
-      await refresh();
-    } catch {
-      // The next look tells; what is shown was true a moment ago.
-    }
+  clearTimeout(next);
+  if (document.hidden) return;
+  try {
+    await refresh();
+  } catch {
+    // The next look tells; what is shown was true a moment ago.
   }
-  setTimeout(keepFresh, REFRESH_MS);
+  clearTimeout(next);
+  next = setTimeout(keepFresh, REFRESH_MS);
 }
+
+document.addEventListener("visibilitychange", keepFresh);
 
 // Plans
 
