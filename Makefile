@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench docs system system-tests setup setup-dev
+.PHONY: run test check bench docs pictures system system-tests setup setup-dev
 
 run: setup
 	exec $(BIN)/gunicorn -k gevent wsgi:app
@@ -23,6 +23,10 @@ bench: setup-dev
 # What is generated of the documents; a test says when they are old.
 docs: setup-dev
 	$(BIN)/python -m app.reference > docs/configuration.md
+
+# The README's pictures of the console.
+pictures: setup-dev
+	XIAOZHI_SCREENSHOTS=docs/pictures $(BIN)/pytest tests/console/test_pictures.py
 
 setup: system $(VENV)/.run
 setup-dev: system-tests $(VENV)/.dev

@@ -57,6 +57,14 @@ def keep_picture(page: Page, name: str) -> Path:
     return path
 
 
+def keep_view(page: Page, name: str) -> Path:
+    """What its window shows of the page now, as ``<name>.png``."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    path = PICTURES / f"{name}.png"
+    page.screenshot(path=path, animations="disabled")
+    return path
+
+
 def accessibility_faults(page: Page) -> list[str]:
     """What axe finds of serious or critical weight, one sentence each."""
     page.evaluate(_AXE.read_text("utf-8"))
