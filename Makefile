@@ -3,6 +3,10 @@
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+# What is started again and again is compiled once, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
+# Files that take long begin first, so that none of them runs alone at the end.
+LONG := tests/doctor tests/test_benchmarks.py tests/console tests/talk tests/system tests/test_backup_of_a_server.py tests/web/test_api_fuzz.py
 
 .PHONY: run test check bench docs pictures system system-tests setup setup-dev
 
@@ -10,7 +14,7 @@ run: setup
 	exec $(BIN)/gunicorn -k gevent wsgi:app
 
 test: setup-dev
-	$(BIN)/pytest -n 4 --dist loadfile tests
+	$(BIN)/pytest -n 4 --dist loadfile $(LONG) tests
 
 check: setup-dev
 	$(BIN)/ruff check .

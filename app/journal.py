@@ -68,6 +68,8 @@ class Journal:
                 self._append(line)
             return
         unchanged = self._lines.get(key) == line
+        if key not in self._lines and len(self._lines) >= self._max_entries:
+            self._forget_oldest()
         self._remember(key, line)
         if not unchanged:
             self._append(line)
@@ -88,6 +90,13 @@ class Journal:
         if len(self._lines) > self._max_entries:
             del self._lines[next(iter(self._lines))]
             self.dropped += 1
+
+    def _forget_oldest(self) -> None:
+        """In the file too: it does not know who was put again unchanged, and would forget another one when it is read."""
+        oldest = next(iter(self._lines))
+        del self._lines[oldest]
+        self.dropped += 1
+        self._append(_encode(oldest, None))
 
     def _load(self) -> None:
         damaged = 0

@@ -54,7 +54,7 @@ from app.voice.memory import Memory
 from app.voice.playback import LATE_BUCKETS_MS
 from app.voice.trial import Trials
 from app.voice.vision import VisionModel
-from app.web import create_web
+from app.web.application import create_web
 from app.web.node import Look
 from app.web.streams import Streams
 from app.web.vision_offer import VisionOffer

@@ -101,6 +101,6 @@ TINY = Scale(
     console_devices=20,
     console_sessions=5,
     console_streams=2,
-    console_seconds=2.5,
+    console_seconds=1.0,
 )
 """For the smoke test: every path once, no figure worth reading."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], seconds: float = 5.0, what: str = "") -> T:
+def eventually(condition: Callable[[], T], seconds: float = 20.0, what: str = "") -> T:
     """The first true value of ``condition``, asked again and again; fails the test when none comes in ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:

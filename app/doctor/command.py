@@ -15,9 +15,9 @@ from app.doctor import addresses, machine
 from app.doctor.finding import Finding, State, fault, ok
 from app.doctor.walk import IDENTITY, Walk
 from app.doctor.web import OtaVisit, certificate, host_and_port, readiness, readiness_findings
+from app.protocol import http_paths
 from app.protocol.malformed import Malformed
 from app.settings import Settings
-from app.web.ota import PATH
 
 CHECK_WIDTH = 14
 
@@ -52,14 +52,14 @@ def examine(url: str | None, cafile: Path | None, seconds: float) -> Iterator[Fi
     if not settings.http_only:
         yield machine.receive_buffer(settings)
     yield from _voice(settings, seconds)
-    local = addresses.local_urls(settings.websocket, PATH)
+    local = addresses.local_urls(settings.websocket, http_paths.OTA)
     runs_here = readiness(local[0], None, seconds) is not None if local else False
     yield from machine.ports(settings, runs_here)
     if url is None and not runs_here:
         yield fault("server", f"The server does not answer at {local[0]}: start it (make run), then ask the doctor again.")
         return
     try:
-        yield from _network(settings, url or addresses.main_url(settings.websocket, PATH), cafile, seconds)
+        yield from _network(settings, url or addresses.main_url(settings.websocket, http_paths.OTA), cafile, seconds)
     except Malformed as error:
         yield fault("ota", f"{error}.")
         return
@@ -96,7 +96,7 @@ def _network(settings: Settings, url: str, cafile: Path | None, seconds: float) 
 
 def _other_addresses(settings: Settings, urls: list[str], seconds: float) -> Iterator[Finding]:
     """Whether OTA answers at every address of this machine; who reaches the one need not reach the other."""
-    main = addresses.main_url(settings.websocket, PATH)
+    main = addresses.main_url(settings.websocket, http_paths.OTA)
     for url in urls:
         if url != main:
             yield from map(_softened, OtaVisit(settings, url, IDENTITY, None, seconds).findings())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 
+from app.protocol import http_paths
 from app.protocol.malformed import Malformed
 from app.sections import AUTO, OtaNetwork
 from app.settings import Settings
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 
 TLS_PORT = 8883
 """Where a device goes, with TLS, when its endpoint names no port (PROTOCOL.md 1)."""
-WEBSOCKET_PATH = "/xiaozhi/v1/"
+WEBSOCKET_PATH = http_paths.WEBSOCKET
 
 
 class Offer:

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, json, request
 
 from app.devices.models import Sighting, Transport
-from app.protocol import credentials, tokens, topics
+from app.protocol import credentials, http_paths, tokens, topics
 from app.web import body, firmware, identity, sighting
 from app.web.admission import Admission
 from app.web.caller import Caller, CallerReader
@@ -17,7 +17,7 @@ from app.web.identity import Identity
 from app.web.node import Node
 from app.web.offer import Offer
 
-PATH = "/xiaozhi/ota/"
+PATH = http_paths.OTA
 
 
 class Ota:

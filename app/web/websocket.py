@@ -17,7 +17,7 @@ from typing import Any
 
 from flask import Blueprint, Request, Response, request
 
-from app.protocol import tokens
+from app.protocol import http_paths, tokens
 from app.protocol.malformed import Malformed
 from app.protocol.tokens import TokenRefused
 from app.protocol.websocket import VERSIONS
@@ -27,7 +27,7 @@ from app.web.caller import CallerReader
 from app.web.errors import error_response
 from app.web.node import Node
 
-PATH = "/xiaozhi/v1/"
+PATH = http_paths.WEBSOCKET
 GATEWAY_PATH = "/xiaozhi/mqtt_udp/v1/"
 FROM_GATEWAY = "mqtt_gateway"
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

@@ -128,10 +128,10 @@ class Operator:
         self.client.on_subscribe = lambda *_: self._count()
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        eventually(self.client.is_connected, 5, "the operator is connected")
+        eventually(self.client.is_connected, 20, "the operator is connected")
         if topics:
             self.client.subscribe([(topic, 2) for topic in topics])
-            eventually(lambda: self.subscribed, 5, "the operator has subscribed")
+            eventually(lambda: self.subscribed, 20, "the operator has subscribed")
 
     def _count(self) -> None:
         self.subscribed += 1
@@ -151,7 +151,7 @@ class Operator:
         return eventually(lambda: self.documents("/p2p/device_public/_server/broker"), 7, "a status message")[-1]
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> None:
-        self.client.publish(topic, payload, qos, retain).wait_for_publish(5)
+        self.client.publish(topic, payload, qos, retain).wait_for_publish(20)
 
     def close(self) -> None:
         self.client.disconnect()

@@ -74,7 +74,7 @@ class RawClient:
         assert kind is None or frame.kind == kind, frame
         return frame
 
-    def wait_for_end(self, seconds: float = 5.0) -> list[Frame]:
+    def wait_for_end(self, seconds: float = 20.0) -> list[Frame]:
         """What is left to read until the server closes the connection; fails when it does not."""
         self.socket.settimeout(seconds)
         frames = []

@@ -28,7 +28,7 @@ SSRC = 0x01020304
 HEAD_START = 3
 
 
-def wait_for(condition: Any, seconds: float = 5.0) -> Any:
+def wait_for(condition: Any, seconds: float = 20.0) -> Any:
     """The first true value of ``condition``; lets greenlets run meanwhile."""
     with gevent.Timeout(seconds, AssertionError(f"not within {seconds} s: {condition}")):
         while not (value := condition()):

@@ -59,7 +59,7 @@ class TalkingDevice(Device):
         """One question and its reply."""
         return say(self, packets, mode)
 
-    def wait_for_event(self, name: str, seconds: float = 5.0, count: int = 1) -> Event:
+    def wait_for_event(self, name: str, seconds: float = 20.0, count: int = 1) -> Event:
         """The ``count``-th event of that name."""
         try:
             wait_for(lambda: len(self.of(name)) >= count, seconds, name)

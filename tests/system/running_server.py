@@ -26,7 +26,7 @@ T = TypeVar("T")
 _METRIC = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
 
 
-def wait_for(condition: Callable[[], T], seconds: float = 5.0, what: str = "") -> T:
+def wait_for(condition: Callable[[], T], seconds: float = 20.0, what: str = "") -> T:
     """The first true value of ``condition``; the devices of this process go on meanwhile."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -31,13 +31,17 @@ class Crowd:
     def __init__(self, server: RunningServer) -> None:
         self.devices = [TalkingDevice(server.ota_url) for _ in range(CROWD)]
         self.rounds = [Rounds() for _ in self.devices]
+        self.failed = [0] * CROWD
         self.last_begun = [0.0] * CROWD
         self._stop = Event()
         self._greenlets = [gevent.spawn(self._talk, index) for index in range(CROWD)]
 
     def _talk(self, index: int) -> None:
         def heard(reply: Reply) -> None:
-            assert reply.heard == SHORT or reply.lost, reply.summary()
+            failed = self.rounds[index].failures.total()
+            follows_a_failure, self.failed[index] = failed != self.failed[index], failed
+            # What was still on its way when the device gave up is heard in the next round.
+            assert reply.heard == SHORT or reply.lost or follows_a_failure, reply.summary()
             self.last_begun[index] = (reply.asked_at or 0.0) - ROUND_SECONDS
 
         # A message that is lost with a connection (QoS 0) costs its round: the device gives up after three seconds.

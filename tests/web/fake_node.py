@@ -28,7 +28,7 @@ from app.session.caller import WebSocketCaller
 from app.settings import Settings
 from app.voice.memory import Memory
 from app.voice.trial import Trials
-from app.web import create_web
+from app.web.application import create_web
 from app.web.node import Look
 from app.web.streams import Streams
 from tests.session.live_house import LiveHouse

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.web import create_web
+from app.web.application import create_web
 from tests.system.running_server import wait_for
 from tests.web.fake_node import FakeNode, make_node
 

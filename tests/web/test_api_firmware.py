@@ -13,7 +13,7 @@ from flask import Response
 from app.devices import firmware, image
 from app.devices.models import Sighting
 from app.devices.plan import MAX_NOTES, Plan
-from app.web import create_web
+from app.web.application import create_web
 from tests.devices.images import image as build
 from tests.web.fake_node import FakeNode, make_node
 from tests.web.openapi_document import check_answer

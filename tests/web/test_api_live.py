@@ -14,7 +14,7 @@ from app import VERSION
 from app.devices.models import Sighting, Standing
 from app.protocol.messages import Stt, Tts
 from app.session.state import State
-from app.web import create_web
+from app.web.application import create_web
 from tests.session.reachable_house import MAC
 from tests.system.running_server import wait_for
 from tests.web.fake_node import FakeNode, FakePart, make_node

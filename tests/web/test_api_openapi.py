@@ -14,7 +14,8 @@ from flask import Flask, Response
 
 from app.devices import plan
 from app.devices.models import Sighting
-from app.web import api_devices, api_reach, create_web, openapi
+from app.web import api_devices, api_reach, openapi
+from app.web.application import create_web
 from tests.web.fake_node import FakeNode, make_node
 from tests.web.openapi_document import check_answer, document, misfits, operation_of, resolve
 

@@ -18,8 +18,8 @@ from app.devices.models import Sighting
 from app.mcp.client import ToolBox
 from app.mcp.known import KnownTools
 from app.protocol.messages import Mcp
-from app.web import create_web
 from app.web.api_reach import REQUESTS_PER_MINUTE, SPEECHES_PER_MINUTE
+from app.web.application import create_web
 from tests.session.reachable_house import MAC, ReachableHouse
 from tests.system.running_server import wait_for
 from tests.web.fake_node import FakeNode, make_node

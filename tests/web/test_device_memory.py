@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.devices.history import HistoryStore
-from app.web import create_web
+from app.web.application import create_web
 from tests.devices.test_store import MAC, sighting
 from tests.system.running_server import wait_for
 from tests.web.fake_node import FakeNode, make_node

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.devices.plan import Plan
-from app.web import create_web
+from app.web.application import create_web
 from tests.devices.images import image
 from tests.web.fake_node import FakeNode, make_node
 

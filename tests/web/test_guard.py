@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from flask import Flask, Response
 
-from app.web import create_web, open_routes
+from app.web import open_routes
+from app.web.application import create_web
 from app.web.guard import Guard, local_path
 from tests.web.fake_node import PASSWORD, FakeNode, make_node
 from tests.web.person import Person

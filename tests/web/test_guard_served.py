@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.web import create_web
+from app.web.application import create_web
 from tests.system.running_server import TOP, RunningServer, wait_for
 from tests.web.fake_node import make_node
 from tests.web.test_guard import WITHOUT_LOGIN

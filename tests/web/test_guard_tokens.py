@@ -11,7 +11,7 @@ import pytest
 from flask import Flask, Response
 
 from app.operators import LONGEST_NAME, MAX_TOKENS
-from app.web import create_web
+from app.web.application import create_web
 from tests.web.fake_node import FakeNode, make_node
 from tests.web.openapi_document import check_answer, document
 from tests.web.person import Person

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.web import create_web
+from app.web.application import create_web
 from tests.web.fake_node import FakePart, make_node
 
 

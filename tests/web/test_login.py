@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from app.operators import Operators
-from app.web import create_web
+from app.web.application import create_web
 from app.web.caller import IPAddress, parse_address
 from app.web.guard import Guard
 from app.web.logins import IDLE_SECONDS, LONGEST_SECONDS, RENEW_SECONDS, Logins

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from app.protocol.credentials import password_is_valid
 from app.protocol.topics import ClientId
 from app.web import body as body_module
-from app.web import create_web
+from app.web.application import create_web
 from tests.web.fake_node import KEY, FakeNode, make_node
 
 MAC = "aa:bb:cc:dd:ee:ff"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from werkzeug.test import create_environ, run_wsgi_app
 
-from app.web import create_web
+from app.web.application import create_web
 from tests.web.fake_node import make_node
 
 DEVICE = {"Device-Id": "aa:bb:cc:dd:ee:ff"}

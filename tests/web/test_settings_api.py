@@ -18,7 +18,8 @@ from app.settings import Settings, load
 from app.voice.crew import make_crew
 from app.voice.figures import VoiceFigures
 from app.voice.trial import AT_ONCE, Trials
-from app.web import api_tests, create_web
+from app.web import api_tests
+from app.web.application import create_web
 from tests.voice.tts.sounds import pcm, voice, wav
 from tests.web.fake_node import FakeNode, make_node
 from tests.web.openapi_document import check_answer, operation_of

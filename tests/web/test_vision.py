@@ -18,7 +18,8 @@ from app.protocol import tokens
 from app.protocol.tokens import Purpose
 from app.settings import Settings
 from app.voice.provider import ProviderFault
-from app.web import create_web, vision
+from app.web import vision
+from app.web.application import create_web
 from app.web.vision_offer import TOKEN_SECONDS, VisionOffer
 from tests.web.fake_node import KEY, FakeNode, make_node
 

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.figures import BrokerFigures, Figures, Histogram
-from app.web import create_web
+from app.web.application import create_web
 from tests.web.fake_node import KEY, FakeNode, make_node
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"

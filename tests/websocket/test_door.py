@@ -12,7 +12,7 @@ import pytest
 
 from app.protocol import tokens
 from app.session.caller import WebSocketCaller
-from app.web import create_web
+from app.web.application import create_web
 from app.web.websocket import GATEWAY_PATH, PATH, Door, Taken
 from tests.web.fake_node import KEY, FakeDoor, FakeNode, make_node
 

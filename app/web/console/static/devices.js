@@ -51,6 +51,7 @@ function showRows({ rows }) {
 
 const isEmpty = document.querySelector(".empty") !== null;
 const remembered = Number(document.querySelector("[data-figure=remembered]").textContent);
+const showsAll = !location.search && new Set([...document.querySelectorAll("tr[data-device]")].map((row) => row.dataset.device)).size >= remembered;
 
 function showFigures(figures) {
   for (const place of document.querySelectorAll("[data-figure]")) place.textContent = figures[place.dataset.figure] ?? "–";
@@ -66,7 +67,8 @@ function showFigures(figures) {
   const parts = document.getElementById("parts");
   if (parts.textContent.trim() !== faults.map((notice) => notice.textContent).join("")) parts.replaceChildren(...faults);
   if (figures.remembered === null || figures.remembered <= remembered) return;
-  if (isEmpty) location.reload();
+  const isUntouched = document.activeElement === document.body || document.activeElement === null;
+  if (isEmpty || (showsAll && isUntouched)) location.reload();
   else document.getElementById("new-devices").hidden = false;
 }
 
