@@ -14,7 +14,7 @@ run: setup
 	exec $(BIN)/gunicorn -k gevent wsgi:app
 
 test: setup-dev
-	$(BIN)/pytest -n 4 --dist loadfile $(LONG) tests
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(LONG) tests
 
 check: setup-dev
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from flask import Flask
 
 from app import logs, operators, secrets, settings
 from app.broker.rundir import mosquitto_socket
+from app.counting import count
 from app.devices.activation import Activations
 from app.devices.database import BadDatabaseUrl, Database, read_url
 from app.devices.directory import Directory
@@ -22,7 +23,7 @@ from app.devices.known import KnownDevices
 from app.devices.reached import MAX_DEVICES, ReachedAddresses
 from app.devices.rollout import Rollouts
 from app.devices.store import DeviceStore
-from app.figures import Figures, Histogram
+from app.figures import Figures
 from app.journal import Journal
 from app.mcp.client import ToolBox
 from app.mcp.discovery import Vision
@@ -37,7 +38,6 @@ from app.session.presence import MAX_DEVICES as MOST_PRESENT
 from app.session.presence import MqttPresence
 from app.session.reach import Reach
 from app.session.registry import Registry
-from app.session.state import TRANSITIONS, State
 from app.session.trails import Trails
 from app.session.vitals import Vitals
 from app.session.way_in import WayIn
@@ -51,7 +51,6 @@ from app.transport.udp import UdpServer, address_of_this_machine
 from app.transport.websocket import NO_NOTE, WebSocketTransport
 from app.voice.conversations import Conversations
 from app.voice.memory import Memory
-from app.voice.playback import LATE_BUCKETS_MS
 from app.voice.trial import Trials
 from app.voice.vision import VisionModel
 from app.web.application import create_web
@@ -200,38 +199,15 @@ class Node:
 
     def figures(self) -> Figures:
         """What has been counted up to now."""
-        udp, playback, mqtt, registry = self._udp.figures, self._conversations.playback, self._mqtt, self._registry
-        endings = {event.value: 0 for (_, event), after in TRANSITIONS.items() if after is State.ENDED}
-        verdicts = ("accepted", "malformed", "unknown_ssrc", "replayed", "implausible", "held")
-        return Figures(
-            sessions_active=len(registry),
-            sessions_started=registry.started,
-            sessions_ended=endings | registry.ended,
-            answer_ms=registry.timings.answers.histogram(),
-            control_round_trip_ms=registry.timings.round_trips.histogram(),
-            hellos={result: count + self.websocket.hellos[result] for result, count in self._hybrid.hellos.items()},
-            udp_received={verdict: getattr(udp, verdict) for verdict in verdicts},
-            udp_sent=udp.sent,
-            udp_send_errors=udp.send_errors,
-            udp_lost=udp.lost,
-            udp_reordered=udp.reordered,
-            udp_timestamp_implausible=udp.timestamp_implausible,
-            udp_roamed=udp.roamed,
-            udp_kernel_drops=self._udp.kernel_drops,
-            udp_receive_buffer_bytes=self._udp.receive_buffer_bytes,
-            playback_frames=playback.frames,
-            playback_late_ms=Histogram(LATE_BUCKETS_MS, tuple(playback.late_counts), playback.late_sum_ms),
-            playback_aborted=playback.aborted,
-            conversations=self._conversations.count(),
-            mqtt_connected=mqtt.is_connected,
-            mqtt_reconnects=mqtt.reconnects,
-            mqtt_received=mqtt.received,
-            mqtt_sent=mqtt.sent,
-            mqtt_outbox_dropped=mqtt.outbox_dropped,
-            mqtt_malformed=self._hybrid.malformed,
-            websocket=self.websocket.count(),
-            devices=self.devices.figures(),
-            broker=self._broker.figures(),
+        return count(
+            self._registry,
+            self._udp,
+            self._mqtt,
+            self._hybrid,
+            self.websocket,
+            self._conversations,
+            self.devices.figures(),
+            self._broker.figures(),
         )
 
     def _make_live(self) -> Live:

@@ -21,7 +21,19 @@ LOOSE_LATE_MS = 500.0
 """Far above what is right: the machine may be busy. The benchmark measures what is right."""
 
 
+TRIES = 3
+"""Where the broker's process gets no time, ``tts start`` is overtaken by audio, which a device then throws away."""
+
+
 def one_round(server: RunningServer, recording: str, mode: ListenMode, frame_ms: int = 60) -> Reply:
+    for _ in range(TRIES - 1):
+        reply = try_round(server, recording, mode, frame_ms)
+        if not reply.discarded:
+            return reply
+    return try_round(server, recording, mode, frame_ms)
+
+
+def try_round(server: RunningServer, recording: str, mode: ListenMode, frame_ms: int) -> Reply:
     device = TalkingDevice(server.ota_url, frame_ms=frame_ms, aec=mode == "realtime")
     try:
         device.hello()
