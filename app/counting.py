@@ -17,6 +17,7 @@ VERDICTS = ("accepted", "malformed", "unknown_ssrc", "replayed", "implausible", 
 
 
 def count(
+    *,
     registry: Registry,
     udp_server: UdpServer,
     mqtt: MqttClient,

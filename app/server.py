@@ -200,14 +200,14 @@ class Node:
     def figures(self) -> Figures:
         """What has been counted up to now."""
         return count(
-            self._registry,
-            self._udp,
-            self._mqtt,
-            self._hybrid,
-            self.websocket,
-            self._conversations,
-            self.devices.figures(),
-            self._broker.figures(),
+            registry=self._registry,
+            udp_server=self._udp,
+            mqtt=self._mqtt,
+            hybrid=self._hybrid,
+            websocket=self.websocket,
+            conversations=self._conversations,
+            devices=self.devices.figures(),
+            broker=self._broker.figures(),
         )
 
     def _make_live(self) -> Live:
