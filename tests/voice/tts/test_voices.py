@@ -72,7 +72,7 @@ class Choosy(ScriptedVoice):
 
 def test_two_devices_with_two_voices_sound_different(tmp_path: Path, espeak: EspeakSynthesizer) -> None:
     of = speaker(tmp_path, espeak)
-    first, second, usual = said(of, "en-gb+f3"), said(of, "en-gb+m7"), said(of, "")
+    first, second, usual = said(of, "en-us+f3"), said(of, "en-us+m7"), said(of, "")
     assert len({tuple(packets) for packets in (first, second, usual)}) == 3
 
 
