@@ -291,6 +291,12 @@ def test_a_server_that_wants_devices_activated_is_walked_after_the_doctor_s_is(t
         words = sentence.partition("`python -m app ")[2].partition("`")[0].split()
         command = [sys.executable, "-m", "app", *words]
         subprocess.run(command, cwd=TOP, env=server.environment, check=True, capture_output=True, timeout=20)
-        after = examined(server, "--ota", server.ota_url)
+
+        def walked() -> Report | None:
+            """None until the server has noticed the command's work, which it looks for every two seconds."""
+            after = examined(server, "--ota", server.ota_url)
+            return after if after.of("udp") else None
+
+        after = wait_for(walked, 30, "the doctor's device is let in")
+    assert after is not None
     assert after.status == 0
-    assert after.of("udp")
