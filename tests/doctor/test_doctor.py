@@ -152,11 +152,11 @@ def test_a_port_that_another_program_has_is_named(tmp_path: Path) -> None:
 
 
 def test_a_wrong_external_host_is_said_with_the_address_the_audio_went_to(tmp_path: Path) -> None:
-    with broken(tmp_path, {"udp": {"external_host": "192.0.2.77"}}) as server:
+    with broken(tmp_path, {"udp": {"external_host": "198.51.100.77"}}) as server:
         report = examined(server, "--ota", server.ota_url)
     assert report.status == 1
     assert list(report.faults()) == ["udp"]
-    assert f"UDP 192.0.2.77 port {server.udp_port}" in report.faults()["udp"]
+    assert f"UDP 198.51.100.77 port {server.udp_port}" in report.faults()["udp"]
     assert "udp.external_host" in report.faults()["udp"]
 
 
