@@ -86,6 +86,7 @@ class Walk:
         except LegFailed as failure:
             if failure.leg is not Leg.REPLY or channel.last_accepted or leg is not Leg.UDP:
                 raise
+        if leg is Leg.UDP and not channel.last_accepted:  # a reply may be told, and none of it heard
             yield fault(
                 "udp",
                 self._with_alert(
