@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gevent
-import gevent.subprocess
 import pytest
 
 from app.client.activation import Patience
@@ -81,7 +82,8 @@ def test_a_device_is_activated_by_the_command_while_it_polls_and_talks(server: R
     try:
         code = str(wait_for(lambda: events, 5, "the code is shown")[0].data["code"])
         words = [sys.executable, "-m", "app", "devices", "activate", code]
-        done = gevent.subprocess.run(words, cwd=TOP, env=server.environment, capture_output=True, text=True, timeout=20)
+        run = partial(subprocess.run, words, cwd=TOP, env=server.environment, capture_output=True, text=True, timeout=20)
+        done = gevent.get_hub().threadpool.apply(run)
         assert device.identity.mac in done.stdout, done.stderr
         booting.get(timeout=5)
         device.connect(patient=True)
