@@ -214,6 +214,7 @@ def test_a_recording_that_is_too_large_is_refused(talking: FakeNode) -> None:
 
 
 def test_too_many_tests_have_to_wait(talking: FakeNode) -> None:
+    talking.trials = Trials(talking.trials._crew, clock=lambda: 0.0)
     for _ in range(AT_ONCE):
         assert ask(talking, "POST", f"{TESTS}/llm", {}).status_code == 200
     response = ask(talking, "POST", f"{TESTS}/llm", {})
