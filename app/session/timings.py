@@ -21,17 +21,19 @@ class Timings:
 
     ``answer_ms``: the last answer's, from the end of the person's speech to the first frame of the reply that left. The pause by
     which the end is recognized is in it (``dialogue.silence_ms``): it is what people feel.
-    ``latency_ms``: the last round trip over the control channel, see `round_trip`.
+    ``latency_ms``: the last round trip over the control channel, see `round_trip`; ``shortest_ms``: the session's shortest, which tells
+    the way's own time best, since a busy device only adds to it.
     ``answers`` and ``round_trips`` count them. ``asked_at``: the end of the speech that is being answered, None when nothing is;
     ``spoke_at``: when the first frame of all left for the device.
     """
 
-    __slots__ = ("_figures", "answer_ms", "answers", "asked_at", "latency_ms", "round_trips", "spoke_at")
+    __slots__ = ("_figures", "answer_ms", "answers", "asked_at", "latency_ms", "round_trips", "shortest_ms", "spoke_at")
 
     def __init__(self, figures: TimingFigures) -> None:
         self._figures = figures
         self.answer_ms: float | None = None
         self.latency_ms: float | None = None
+        self.shortest_ms: float | None = None
         self.answers = self.round_trips = 0
         self.asked_at: float | None = None
         self.spoke_at: float | None = None
@@ -62,6 +64,7 @@ class Timings:
         that had to be repeated. Over WebSocket also from a ping to its pong, every 30 s; not through a gateway, whose pong is not
         the device's. The device's own time is in it.
         """
-        self.latency_ms = seconds * 1000
+        self.latency_ms = ms = seconds * 1000
+        self.shortest_ms = ms if self.shortest_ms is None else min(self.shortest_ms, ms)
         self.round_trips += 1
-        self._figures.round_trips.add(self.latency_ms)
+        self._figures.round_trips.add(ms)

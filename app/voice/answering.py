@@ -199,7 +199,13 @@ class Answering:
         self._studio.figures.replies += 1
         studio, session = self._studio, self._session
         return Playback(
-            session.channel, self._frame_ms, studio.timers, studio.playback, self._over, on_first=session.timings.speaks
+            session.channel,
+            self._frame_ms,
+            studio.timers,
+            studio.playback,
+            self._over,
+            on_first=session.timings.speaks,
+            round_trip_ms=session.timings.shortest_ms,
         )
 
     def _wait_for_audio(self) -> None:

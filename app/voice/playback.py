@@ -3,7 +3,8 @@
 The device has a queue of 2,400 ms and loses what overflows; it throws away audio that comes before its ``tts start``, and
 ``tts stop`` cuts off what it has not played yet. So a reply has
 
-- a lead: the first frame waits until ``tts start``, which takes the longer way through the broker, has surely arrived;
+- a lead: the first frame waits until ``tts start``, which takes the longer way through the broker, has surely arrived: longer
+  where a word takes longer to the device and back;
 - a head start of a few frames, which the network's jitter may use up;
 - then one frame each frame duration: frame n is due at ``epoch + (n - head start) * duration``, whenever n - 1 left;
 - an end, reported when the last frame's play-out is over, with a margin for the device's decoder and sound buffers.
@@ -22,7 +23,9 @@ from gevent.event import Event
 from app.session.channel import Channel
 from app.timers import Timer, Timers
 
-LEAD_MS = 120
+LEAD_MS, LONGEST_LEAD_MS = 120, 500
+LEAD_MARGIN_MS = 60
+"""What ``tts start`` gets on top of half a round trip: the device changes its state in another task than it receives in."""
 HEAD_START_MS = 180
 PLAYOUT_MARGIN_MS = 100
 SEAL_AHEAD = 4
@@ -55,7 +58,8 @@ class PlaybackFigures:
 
 class Playback:
     """One reply on its way to one device; ``on_played`` is called once, at the end of its play-out, unless it is aborted, and
-    ``on_first(now)`` when its first frame has left, at ``now`` of the timers' clock."""
+    ``on_first(now)`` when its first frame has left, at ``now`` of the timers' clock. ``round_trip_ms``: how long a word takes to
+    the device and back, over the control channel; None while it is not known."""
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class Playback:
         on_played: Callable[[], None],
         *,
         on_first: Callable[[float], None] = lambda _now: None,
+        round_trip_ms: float | None = None,
     ) -> None:
         self._channel = channel
         self._timers = timers
@@ -83,7 +88,7 @@ class Playback:
         self._room = Event()
         self._room.set()
         self._timer: Timer | None = None
-        self._earliest = timers.clock() + LEAD_MS / 1000
+        self._earliest = timers.clock() + _lead_ms(round_trip_ms) / 1000
         self._epoch = 0.0  # when the first frame since the last stall left
         self._sent = 0  # since then
         self._complete = False
@@ -207,3 +212,8 @@ class Playback:
         self._sealed.clear()
         self._marks.clear()
         self._room.set()
+
+
+def _lead_ms(round_trip_ms: float | None) -> float:
+    """How long the first frame waits for ``tts start``."""
+    return min(LONGEST_LEAD_MS, max(LEAD_MS, (round_trip_ms or 0.0) / 2 + LEAD_MARGIN_MS))

@@ -202,6 +202,14 @@ def test_tts_stop_follows_the_play_out(talk: Talk) -> None:
     assert times["tts stop"] >= first + len(SPEECH) * 0.06
 
 
+def test_where_a_word_takes_long_to_the_device_the_audio_waits_for_tts_start(talk: Talk) -> None:
+    talk.session.timings.round_trip(0.8)
+    talk.ask()
+    talk.wait(4)
+    times = dict(zip(talk.said, [at for at, _ in talk.channel.timeline], strict=True))
+    assert talk.channel.frames[0][0] - times["tts start"] >= 0.8 / 2
+
+
 def speaking(mode: ListenMode = "manual") -> Talk:
     """In the middle of a reply."""
     talk = Talk()

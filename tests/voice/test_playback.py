@@ -6,7 +6,17 @@ import gevent
 import pytest
 
 from app.timers import Timers
-from app.voice.playback import HEAD_START_MS, LEAD_MS, MAX_QUEUED_MS, PLAYOUT_MARGIN_MS, SEAL_AHEAD, Playback, PlaybackFigures
+from app.voice.playback import (
+    HEAD_START_MS,
+    LEAD_MARGIN_MS,
+    LEAD_MS,
+    LONGEST_LEAD_MS,
+    MAX_QUEUED_MS,
+    PLAYOUT_MARGIN_MS,
+    SEAL_AHEAD,
+    Playback,
+    PlaybackFigures,
+)
 from tests.session.recording_channel import FakeClock, RecordingChannel
 
 QUEUE_MS = 2_400
@@ -16,7 +26,7 @@ STEP = 0.001
 class Stage:
     """A playback under a clock that is turned in steps of a millisecond, so a frame leaves within one of its deadline."""
 
-    def __init__(self, frame_ms: int = 60) -> None:
+    def __init__(self, frame_ms: int = 60, round_trip_ms: float | None = None) -> None:
         self.clock = FakeClock()
         self.timers = Timers(clock=self.clock)
         self.channel = RecordingChannel(self.clock)
@@ -32,6 +42,7 @@ class Stage:
             self.figures,
             on_played=lambda: self.played_at.append(self.clock.now),
             on_first=self.first_at.append,
+            round_trip_ms=round_trip_ms,
         )
 
     def run(self, ms: int) -> None:
@@ -52,6 +63,16 @@ class Stage:
 
 def frames(count: int) -> list[bytes]:
     return [index.to_bytes(2, "big") for index in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("round_trip_ms", "lead_ms"), [(None, LEAD_MS), (30, LEAD_MS), (400, 200 + LEAD_MARGIN_MS), (9_000, LONGEST_LEAD_MS)]
+)
+def test_the_first_frame_waits_longer_where_tts_start_takes_longer(round_trip_ms: float | None, lead_ms: int) -> None:
+    stage = Stage(round_trip_ms=round_trip_ms)
+    stage.playback.feed(frames(1))
+    stage.run(LONGEST_LEAD_MS + 10)
+    assert stage.times == [lead_ms]
 
 
 @pytest.mark.parametrize("frame_ms", [20, 40, 60])
