@@ -21,8 +21,8 @@ class Timings:
 
     ``answer_ms``: the last answer's, from the end of the person's speech to the first frame of the reply that left. The pause by
     which the end is recognized is in it (``dialogue.silence_ms``): it is what people feel.
-    ``latency_ms``: the last round trip over the control channel, see `round_trip`; ``shortest_ms``: the session's shortest, which tells
-    the way's own time best, since a busy device only adds to it.
+    ``latency_ms``: the last round trip over the control channel, see `round_trip`; ``shortest_ms``: the session's shortest.
+    It tells the way's own time best, since a busy device only adds to it.
     ``answers`` and ``round_trips`` count them. ``asked_at``: the end of the speech that is being answered, None when nothing is;
     ``spoke_at``: when the first frame of all left for the device.
     """
