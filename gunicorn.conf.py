@@ -38,6 +38,9 @@ bind = (
 worker_class = "gevent"
 workers = 1
 worker_connections = 10_000
+# For more than a third of a megabyte of headers gunicorn takes longer than others should wait; app/web/connection.py allows less.
+limit_request_fields = 64
+limit_request_field_size = 5120
 graceful_timeout = 3
 control_socket_disable = True
 # What a proxy says is judged in app/web/caller.py by websocket.trusted_proxies; gunicorn's own rules would believe this machine.
@@ -75,8 +78,12 @@ def post_worker_init(worker):
     """The application is loaded: the node starts; it stops when the worker is told to end, not after the last HTTP request."""
     import gevent
 
+    from app import welcome
+
     node = worker.wsgi.extensions["node"]
     node.start()
+    bound = [listener.getsockname() for listener in worker.sockets]
+    worker.welcome = gevent.spawn(welcome.say_when_ready, node.parts, bound, settings.http_only)
     end = signal.getsignal(signal.SIGTERM)
 
     def told_to_end(number, frame):
@@ -88,6 +95,8 @@ def post_worker_init(worker):
 
 def worker_exit(server, worker):
     """Sessions get their goodbye while the broker still runs."""
+    if hasattr(worker, "welcome"):
+        worker.welcome.kill()
     if hasattr(worker, "node_end"):
         worker.node_end.join()
     if getattr(worker, "wsgi", None) is not None:

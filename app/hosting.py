@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_address
 from typing import TYPE_CHECKING
+
+from app.protocol.malformed import Malformed
+from app.sections import AUTO
+from app.web.host import HostPort
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -28,6 +32,13 @@ def routes_http_only(environment: Mapping[str, str]) -> bool:
 
 def announce(settings: Settings, environment: Mapping[str, str]) -> None:
     """Says it in the log."""
+    written = settings.udp.external_host
+    if written != AUTO and not _is_host(written) and not settings.http_only:
+        log.warning(
+            "udp.external_host: %r is no address to send audio to, but devices are told it as it stands: write this server's, "
+            "without a port, or leave it out",
+            written,
+        )
     level = logging.WARNING if settings.http_only else logging.INFO
     for sentence in sentences(settings, environment):
         log.log(level, "%s", sentence)
@@ -45,6 +56,17 @@ def sentences(settings: Settings, environment: Mapping[str, str]) -> list[str]:
         f"PORT is set, so HTTP is served on port {settings.websocket.port}; devices also need {_other_ports(settings)} open to "
         "this server. Where only HTTP is routed, set platform.http_only to true: they then use WebSocket"
     ]
+
+
+def _is_host(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        try:
+            return HostPort.parse(text).port is None
+        except Malformed:
+            return False
+    return True
 
 
 def _http_only(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.hosting import routes_http_only, sentences
+from app.hosting import announce, routes_http_only, sentences
 from app.settings import Settings, SettingsError, load
 from app.web.caller import CallerReader
 
@@ -103,3 +103,15 @@ def test_nobody_else_is_believed(tmp_path: Path) -> None:
     request = {"REMOTE_ADDR": "203.0.113.9", "HTTP_HOST": "a.example", "HTTP_X_FORWARDED_FOR": "10.1.1.1"}
     caller = callers.read({**request, "HTTP_X_FORWARDED_PROTO": "https"})
     assert (str(caller.address), caller.secure) == ("203.0.113.9", False)
+
+
+@pytest.mark.parametrize("host", ["公网IP", "<your-ip>", "203.0.113.9:8990"])
+def test_a_place_holder_for_the_audio_address_is_said(tmp_path: Path, host: str, caplog: pytest.LogCaptureFixture) -> None:
+    announce(settings(tmp_path, {"udp": {"external_host": host}}, {}), {})
+    assert f"udp.external_host: '{host}' is no address" in caplog.text
+
+
+@pytest.mark.parametrize("host", ["auto", "203.0.113.9", "fd00::1", "voice.example.org"])
+def test_an_audio_address_is_taken_without_a_word(tmp_path: Path, host: str, caplog: pytest.LogCaptureFixture) -> None:
+    announce(settings(tmp_path, {"udp": {"external_host": host}}, {}), {})
+    assert not caplog.messages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
 from tests.system.devices import SHORT, one_device
-from tests.system.running_server import RunningServer, free_port, wait_for
+from tests.system.running_server import RunningServer, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +25,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
+def test_the_log_says_where_the_console_is_and_what_to_enter_in_a_device(server: RunningServer) -> None:
+    said = wait_for(lambda: re.search(r"ready: the console is at .*", server.log()), what="it is said")[0]
+    assert f"http://127.0.0.1:{server.http_port}/ " in said
+    assert re.search(rf"a device's OTA URL is http://[\d.]+:{server.http_port}/xiaozhi/ota/", said)
+
+
 def test_sighup_brings_a_new_worker_beside_the_same_broker(server: RunningServer) -> None:
     with one_device(server) as device:
         device.hello()
         worker, broker, mosquitto = server.worker_pid, server.broker_pid, server.mosquitto_pid
         os.kill(server.master_pid, signal.SIGHUP)
-        device.wait_for_event("goodbye_received", 15)
-        wait_for(lambda: worker not in server.pids() and server.is_ready(), 15, "the new worker is ready")
+        device.wait_for_event("goodbye_received")
+        wait_for(lambda: worker not in server.pids() and server.is_ready(), what="the new worker is ready")
         assert server.worker_pid != worker
         assert (server.broker_pid, server.mosquitto_pid) == (broker, mosquitto)
         assert "cannot be bound" not in server.log()
@@ -41,9 +49,9 @@ def test_sighup_brings_a_new_worker_beside_the_same_broker(server: RunningServer
 def test_sigttin_and_sigttou_change_nothing(server: RunningServer) -> None:
     worker = server.worker_pid
     os.kill(server.master_pid, signal.SIGTTIN)
-    wait_for(lambda: "SIGTTIN is ignored" in server.log(), 5, "it is said")
+    wait_for(lambda: "SIGTTIN is ignored" in server.log(), what="it is said")
     os.kill(server.master_pid, signal.SIGTTOU)
-    wait_for(lambda: "Handling signal: ttou" in server.log(), 5)
+    wait_for(lambda: "Handling signal: ttou" in server.log())
     assert server.is_ready()
     assert server.worker_pid == worker
     assert len(server.pids()) == 4
@@ -122,11 +130,11 @@ def test_a_configuration_that_became_wrong_does_not_survive_a_reload_silently(tm
     with RunningServer(tmp_path, config={}) as server:
         (tmp_path / "config.json").write_text("{")
         os.kill(server.master_pid, signal.SIGHUP)
-        wait_for(lambda: "is no JSON" in server.log(), 10, f"it is said: {server.log()}")
+        wait_for(lambda: "is no JSON" in server.log(), what=f"it is said: {server.log()}")
         assert server.process is not None
         if server.process.poll() is None:
             (tmp_path / "config.json").write_text("{}")
-            wait_for(server.is_ready, 10, "still serving")
+            wait_for(server.is_ready, what="still serving")
         else:
             assert server.pids() == {}, server.log()
 
@@ -139,7 +147,7 @@ def test_certificate_files_that_hold_no_certificate_are_said(tmp_path: Path) -> 
     server = RunningServer(tmp_path, config={"mqtt_server": {"enable": True, "tls": tls}})
     with contextlib.closing(_Closing(server)):
         server.start(wait=False)
-        wait_for(lambda: "give a certificate chain and its private key in PEM form" in server.log(), 15, server.log())
+        wait_for(lambda: "give a certificate chain and its private key in PEM form" in server.log(), what=server.log())
         assert "Traceback" not in server.log()
 
 
@@ -149,12 +157,12 @@ def test_a_udp_port_in_use_is_said_and_taken_when_it_is_free(tmp_path: Path) -> 
         thief.bind(("0.0.0.0", server.udp_port))
         server.start(wait=False)
         sentence = "cannot be bound: Address already in use: stop the program that has the port, or set udp.listen_port"
-        wait_for(lambda: sentence in server.readiness(), 15, f"it is said: {server.log()}")
+        wait_for(lambda: sentence in server.readiness(), what=f"it is said: {server.log()}")
         assert sentence in server.log()
         assert server.get("/readyz")[0] == 503
         assert server.get("/healthz")[0] == 200
         thief.close()
-        server.wait_until_ready(8)
+        server.wait_until_ready()
         with one_device(server) as device:
             device.hello()
             assert device.speak(SHORT[:4]).heard == SHORT[:4]
@@ -166,13 +174,13 @@ def test_a_broker_port_in_use_is_said_and_taken_when_it_is_free(tmp_path: Path) 
         thief.bind(("0.0.0.0", server.mqtt_port))
         thief.listen()
         server.start(wait=False)
-        wait_for(lambda: "cannot listen on 0.0.0.0 port" in server.log(), 15, "it is said")
+        wait_for(lambda: "cannot listen on 0.0.0.0 port" in server.log(), what="it is said")
         assert "mqtt_server.listen_port" in server.log()
-        wait_for(lambda: '"mqtt":{"ready":true' in server.readiness(), 15, "the worker is connected")
-        wait_for(lambda: "has not reported yet" not in server.readiness(), 8, "the broker process has reported")
+        wait_for(lambda: '"mqtt":{"ready":true' in server.readiness(), what="the worker is connected")
+        wait_for(lambda: "has not reported yet" not in server.readiness(), what="the broker process has reported")
         assert not server.is_ready(), f"no device can connect: {server.readiness()}"
         thief.close()
-        server.wait_until_ready(10)
+        server.wait_until_ready()
         with one_device(server) as device:
             device.hello()
             assert device.speak(SHORT[:4]).heard == SHORT[:4]
