@@ -3,12 +3,14 @@
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+# An environment is for one Python in one place: after an upgrade of the system (Debian 12 to 13), or a move, it is made again.
+WHOLE := $(shell $(BIN)/pip --version 2>/dev/null)
 # What is started again and again is compiled once, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 # Files that take long begin first, so that none of them runs alone at the end.
 LONG := tests/doctor tests/test_benchmarks.py tests/console tests/talk tests/system tests/test_backup_of_a_server.py tests/web/test_api_fuzz.py
 
-.PHONY: run test check bench docs pictures system system-tests setup setup-dev
+.PHONY: run test check bench docs pictures system system-tests setup setup-dev venv
 
 run: setup
 	exec $(BIN)/gunicorn -k gevent wsgi:app
@@ -35,14 +37,14 @@ pictures: setup-dev
 setup: system $(VENV)/.run
 setup-dev: system-tests $(VENV)/.dev
 
-$(BIN)/pip:
-	$(PYTHON) -m venv $(VENV)
+venv:
+	$(PYTHON) -m venv --clear $(VENV)
 
-$(VENV)/.run: requirements.txt | $(BIN)/pip
+$(VENV)/.run: requirements.txt $(if $(WHOLE),,venv)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements.txt | $(BIN)/pip
+$(VENV)/.dev: requirements-dev.txt requirements.txt $(if $(WHOLE),,venv)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@ $(VENV)/.run
 

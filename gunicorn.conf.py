@@ -39,8 +39,8 @@ worker_class = "gevent"
 workers = 1
 worker_connections = 10_000
 # For more than a third of a megabyte of headers gunicorn takes longer than others should wait; app/web/connection.py allows less.
-limit_request_fields = 64
-limit_request_field_size = 5120
+limit_request_fields = 40
+limit_request_field_size = 8190
 graceful_timeout = 3
 control_socket_disable = True
 # What a proxy says is judged in app/web/caller.py by websocket.trusted_proxies; gunicorn's own rules would believe this machine.

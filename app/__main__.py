@@ -1,10 +1,16 @@
 """``python -m app``. Everything below runs on gevent, so the standard library is patched before it is used."""
 
-from gevent import monkey
+import sys
+
+try:
+    from gevent import monkey
+except ModuleNotFoundError:
+    sys.exit(
+        "This Python has not the packages that the server needs. After `make run` type .venv/bin/python -m app; "
+        "where deploy/install was used, sudo xiaozhi."
+    )
 
 monkey.patch_all()
-
-import sys  # noqa: E402
 
 from app.cli import main  # noqa: E402
 

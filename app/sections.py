@@ -56,7 +56,7 @@ class Mqtt(Section):
     """This server as an MQTT client."""
 
     broker: AutoHost = AUTO
-    """The broker's host; ``auto``: the built-in one, over its private Unix socket."""
+    """The broker's host, with ``type`` ``unix`` its socket's path; ``auto``: the built-in one, over its private Unix socket."""
     type: Literal["tcp", "ssl", "ws", "wss", "unix"] = "tcp"
     """How the broker is reached; ``ws`` and ``wss`` are MQTT over WebSocket, in clear and over TLS."""
     port: Port = 1883
@@ -138,7 +138,8 @@ class OtaMqtt(Section):
     enable: bool = True
     """Whether they are offered MQTT at all."""
     endpoint: AutoHost = AUTO
-    """The broker, ``host`` or ``host:port``; without a port it gets the built-in one's; ``auto``: where each reached us."""
+    """The broker, ``host`` or ``host:port``; without a port it gets the built-in one's, and with a broker of your own devices
+    take 8883 with TLS. ``auto``: the built-in one, where each of them reached this server, or ``mqtt.broker``."""
 
 
 class OtaNetwork(Section):
@@ -249,7 +250,7 @@ class OpenAi(Section):
     api_key: str = Field(default="", repr=False)
     """The account's key; it goes to no other server than the account's."""
     base_url: str = ""
-    """Such as ``http://192.168.1.9:11434/v1``; empty: OpenAI's own."""
+    """Such as ``http://192.168.1.9:8000/v1``, of a server that does all three stages; empty: OpenAI's own."""
 
     @property
     def is_configured(self) -> bool:

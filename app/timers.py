@@ -14,6 +14,8 @@ from collections.abc import Callable
 import gevent
 from gevent.event import Event
 
+from app.turn import give_way
+
 log = logging.getLogger(__name__)
 
 FAIR_SHARE_SECONDS = 0.005
@@ -96,6 +98,6 @@ class Timers:
             self._wake.clear()
             pause = self.run_due()
             if pause is not None and pause <= 0:
-                gevent.sleep(0)
+                give_way()
             else:
                 self._wake.wait(None if pause is None else max(pause, COALESCE_SECONDS))

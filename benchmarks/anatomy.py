@@ -1,7 +1,8 @@
 """Where the time of an uplink packet goes: the server's own functions, one layer after another, in this process.
 
 Each layer is timed together with all those before it, on packets that a socket of ours has received, and its share is the
-difference. What the whole server needs beyond their sum is waking up, and memory that others have used meanwhile.
+difference. Time is CPU time: others may run beside it. What the whole server needs beyond their sum is waking up, and memory that
+others have used meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.opus.speech import speech_flags
+from app.protocol.aes import Scratch
 from app.protocol.audio_packet import AUDIO, HEADER, HEADER_SIZE
 from app.protocol.cipher import KEY_SIZE, SessionCipher
 from app.protocol.messages import AudioParams, Features, Listen, Message
@@ -72,12 +74,19 @@ class Anatomy:
         server = UdpServer(Udp())
         if deliver_of is not None:
             for (ssrc, key), deliver in zip(self._keys, deliver_of(server), strict=True):
-                server.add(AudioLeg(ssrc, key, server.figures, frame_duration_ms=FRAME_MS, channels=1, deliver=deliver))
-        buffer = bytearray(MAX_DATAGRAM)
-        view = memoryview(buffer)
+                leg = AudioLeg(
+                    ssrc,
+                    key,
+                    server.figures,
+                    frame_duration_ms=FRAME_MS,
+                    channels=1,
+                    deliver=deliver,
+                    scratch=server.scratch,
+                )
+                server.add(leg)
 
-        def drain(receive: Callable[[bytearray], Any]) -> None:
-            while server._drain(receive, buffer, view):
+        def drain(receive: Callable[[int], Any]) -> None:
+            while server._drain(receive):
                 pass
 
         cost = self._from_socket(drain)
@@ -87,18 +96,17 @@ class Anatomy:
 
     def bare(self) -> float:
         """µs a packet of nothing but the system call."""
-        buffer = bytearray(MAX_DATAGRAM)
 
-        def drain(receive: Callable[[bytearray], Any]) -> None:
+        def drain(receive: Callable[[int], Any]) -> None:
             try:
                 while True:
-                    receive(buffer)
+                    receive(MAX_DATAGRAM)
             except BlockingIOError:
                 return
 
         return self._from_socket(drain)
 
-    def _from_socket(self, drain: Callable[[Callable[[bytearray], Any]], None]) -> float:
+    def _from_socket(self, drain: Callable[[Callable[[int], Any]], None]) -> float:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
             try:
@@ -112,9 +120,9 @@ class Anatomy:
                     sent = 0
                     while sent < len(train):
                         sent += train.send(sender.fileno(), sent, min(64, len(train) - sent))
-                    began = time.perf_counter()
-                    drain(sock.recvfrom_into)
-                    costs.append((time.perf_counter() - began) / len(train) * 1e6)
+                    began = time.thread_time()
+                    drain(sock.recvfrom)
+                    costs.append((time.thread_time() - began) / len(train) * 1e6)
         return statistics.median(costs[1:])
 
     def alone(self, function: Callable[[int, int, bytes, bytes], object]) -> float:
@@ -125,15 +133,16 @@ class Anatomy:
         ]
 
         def timed(called: Callable[[int, int, bytes, bytes], object]) -> float:
-            began = time.perf_counter()
+            began = time.thread_time()
             for leg, sequence, packet, datagram in work:
                 called(leg, sequence, packet, datagram)
-            return (time.perf_counter() - began) / len(work) * 1e6
+            return (time.thread_time() - began) / len(work) * 1e6
 
         return timed(function) - timed(lambda leg, sequence, packet, datagram: None)
 
     def ciphers(self) -> list[SessionCipher]:
-        return [SessionCipher(key) for _, key in self._keys]
+        scratch = Scratch()
+        return [SessionCipher(key, scratch) for _, key in self._keys]
 
 
 def measure(packets: list[bytes], count: int, report: Report, whole: float | None) -> None:
@@ -147,7 +156,7 @@ def measure(packets: list[bytes], count: int, report: Report, whole: float | Non
     listening = anatomy.received(lambda _: [_session("auto").receive_audio for _ in range(LEGS)])
     decrypt, window, flags, utterance = _alone(anatomy)
     rows = [
-        ("recvfrom", "recvfrom_into, the system call and its address", bare, ""),
+        ("recvfrom", "recvfrom, the system call, its bytes and its address", bare, ""),
         ("header", "header unpacked and checked, session found", header - bare, ""),
         ("decrypt", "decryption (pycryptodome AES-ECB of the blocks, XOR)", decrypt, "measured alone"),
         ("replay", "replay window", window, "measured alone"),
@@ -173,8 +182,7 @@ def _alone(anatomy: Anatomy) -> tuple[float, float, float, float]:
     builders = [UtteranceBuilder(FRAME_MS) for _ in range(LEGS)]
 
     def decrypt(leg: int, _sequence: int, _packet: bytes, datagram: bytes) -> object:
-        view = memoryview(datagram)
-        return ciphers[leg].apply(view[:HEADER_SIZE], view[HEADER_SIZE:])
+        return ciphers[leg].apply(datagram[:HEADER_SIZE], datagram[HEADER_SIZE:])
 
     return (
         anatomy.alone(decrypt),

@@ -5,7 +5,12 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How fast an example runs is the machine's affair: by default one of 200 ms fails its test, as does slow making of examples.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 def _catches(number: signal.Signals) -> bool:

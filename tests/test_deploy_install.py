@@ -53,6 +53,7 @@ def test_the_unit_starts_what_the_installer_installs() -> None:
     assert unit("WorkingDirectory") == [current]
     assert unit("ExecStart") == [f"{current}/.venv/bin/{procfile()['web']}"]
     assert f"{current}}}" in variable("xiaozhi", "CURRENT").strip('"')
+    assert unit("ExecStartPre")[0].split()[0] == variable("install", "COMMAND")
 
 
 def test_unit_installer_and_command_name_the_same_places() -> None:
@@ -92,7 +93,9 @@ def test_everything_that_is_copied_exists_and_everything_that_runs_is_copied() -
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     path = tmp_path / "xiaozhi.service"
-    path.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", text("xiaozhi.service"), flags=re.MULTILINE))
+    path.write_text(
+        re.sub(r"^(ExecStart|ExecStartPre)=\S+", rf"\1={sys.executable}", text("xiaozhi.service"), flags=re.MULTILINE)
+    )
     done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False, timeout=60)
     assert [line for line in done.stderr.splitlines() if "xiaozhi.service" in line] == []
 
@@ -109,6 +112,23 @@ def test_an_aptfile_holds_what_the_server_needs_of_the_system() -> None:
     needed = set(re.findall(r'missing="\$missing (\S+)"', text("system-packages")))
     listed = set((TOP / "Aptfile").read_text("utf-8").split())
     assert {"libopus0", "espeak-ng", "mosquitto"} <= listed <= needed
+
+
+@pytest.mark.parametrize(("python", "compiles"), [("3.11", False), ("3.12", True), ("3.13", False), ("3.14", True)])
+def test_a_compiler_is_asked_for_where_a_package_comes_unbuilt(tmp_path: Path, python: str, compiles: bool) -> None:
+    programs = {
+        "python3": f'case "$*" in *version_info*) echo {python} ;; *) exit 1 ;; esac',
+        "id": "echo 1000",
+        "apt-get": "exit 1",
+    }
+    for name, body in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", DEPLOY / "system-packages"], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert (" gcc g++ python3-dev " in done.stderr) == compiles
 
 
 def test_the_python_that_is_asked_for_is_one_that_the_server_runs_on() -> None:
@@ -144,6 +164,18 @@ def test_help_is_the_scripts_own_beginning(script: str) -> None:
     assert "set -eu" not in done.stdout
 
 
+@pytest.mark.parametrize(("pip", "made"), [("echo pip 25.1", False), ("echo No module named pip >&2; exit 1", True)])
+def test_make_makes_an_environment_again_whose_python_has_become_another(tmp_path: Path, pip: str, made: bool) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/pip").write_text(f"#!/bin/sh\n{pip}\n")
+    (tmp_path / "bin/pip").chmod(0o755)
+    (tmp_path / ".run").touch()
+    command = ["make", "--dry-run", "setup", f"VENV={tmp_path}"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True, timeout=60)
+    assert (f"-m venv --clear {tmp_path}" in done.stdout) == made
+    assert (" install " in done.stdout) == made
+
+
 FAKES = {
     "id": '[ "$1" != -u ] && [ "$1" != -un ] && exit 0\n[ "$1" = -u ] && echo 0 || echo xiaozhi',
     "chown": "exit 0",
@@ -157,7 +189,8 @@ FAKES = {
     "start) [ -e ROOT/opt/current/app/bad ] || touch ROOT/ready ;;\nstop) rm -f ROOT/ready ;;\n"
     "is-failed) [ ! -e ROOT/ready ] ;;\nesac",
 }
-PYTHON = """case "$*" in
+PYTHON = """[ ! -e "${0%/*}/another" ] || exit 1
+case "$*" in
 *'version_info <'*) exit 0 ;;
 *version_info*) echo 3.11 ;;
 '-m venv '*) mkdir -p "$3/bin" && cp ROOT/bin/python "$3/bin/python" ;;
@@ -243,6 +276,11 @@ class Machine:
     def serves(self) -> bool:
         return (self.root / "ready").exists()
 
+    def gets_another_python(self) -> None:
+        """What an upgrade of the whole system does: the environments of the releases that are there are for the Python before."""
+        for release in (self.root / "opt/releases").iterdir():
+            (release / ".venv/bin/another").touch()
+
     def log(self) -> str:
         path = self.root / "systemctl.log"
         return path.read_text() if path.exists() else ""
@@ -307,6 +345,51 @@ def test_the_way_back(machine: Machine) -> None:
     assert machine.install().returncode == 0
     assert machine.run("install", "--rollback").returncode == 0
     assert (machine.version(), machine.version("previous"), machine.serves) == ("1", "2", True)
+
+
+def test_the_way_back_names_a_backup_only_when_there_is_one(machine: Machine) -> None:
+    assert machine.install().returncode == 0
+    assert machine.install("--no-backup").returncode == 0
+    assert "state from before" not in machine.run("install", "--rollback").stdout
+    assert machine.install().returncode == 0
+    assert "state from before" in machine.run("install", "--rollback").stdout
+
+
+def test_after_an_upgrade_of_the_system_the_same_command_backs_up_and_serves_again(machine: Machine) -> None:
+    assert machine.install().returncode == 0
+    machine.gets_another_python()
+    done = machine.install()
+    assert done.returncode == 0, done.stderr
+    assert (machine.version(), machine.serves) == ("2", True)
+    assert len(list((machine.root / "backups").iterdir())) == 1
+
+
+def test_a_version_for_another_python_is_not_gone_back_to(machine: Machine) -> None:
+    assert machine.install().returncode == 0
+    machine.gets_another_python()
+    failed = machine.install(bad=True)
+    assert "did not get ready" in failed.stderr
+    assert machine.version() == "2"
+    assert machine.install().returncode == 0
+    assert machine.install().returncode == 0
+    (machine.root / "opt/previous/.venv/bin/another").touch()
+    refused = machine.run("install", "--rollback")
+    assert refused.returncode == 1
+    assert "another Python" in refused.stderr
+    assert (machine.version(), machine.serves) == ("4", True)
+
+
+def test_the_command_says_that_python_is_another(machine: Machine) -> None:
+    assert machine.install().returncode == 0
+    machine.gets_another_python()
+    done = subprocess.run([machine.root / "command", "doctor"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Type deploy/install in its source folder again." in done.stderr
+
+
+def test_what_was_installed_beside_a_server_that_runs_is_started_by_a_restart(machine: Machine) -> None:
+    assert machine.install().returncode == 0
+    assert "systemctl restart xiaozhi" in machine.install("--no-start").stdout
 
 
 def test_without_systemd_nothing_is_started_and_it_is_said_how(machine: Machine) -> None:

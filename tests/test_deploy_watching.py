@@ -37,7 +37,7 @@ Samples = Mapping[str, Mapping[str, set[str]]]
 def given(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     """What a server shows that has just started: counters are there from the beginning, with every label that they may get."""
     with RunningServer(tmp_path_factory.mktemp("watching")) as server:
-        wait_for(lambda: "broker_connections" in server.metrics(), 10, "the broker has told its figures")
+        wait_for(lambda: "broker_connections" in server.metrics(), what="the broker has told its figures")
         text = server.get("/metrics")[1].decode()
     found: dict[str, dict[str, set[str]]] = {"up": {}}
     for family in text_string_to_metric_families(text):

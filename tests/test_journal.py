@@ -76,7 +76,7 @@ def test_a_line_cut_short_is_ignored_and_said(path: Path, cut: int, caplog: pyte
     assert dict(reopened(again, path).items()) == {"a": "first", "c": 1}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(garbage=st.binary(max_size=100))
 def test_no_file_content_keeps_it_from_opening(path: Path, garbage: bytes) -> None:
     path.parent.mkdir(exist_ok=True)
@@ -197,7 +197,7 @@ def test_it_can_be_closed_twice_and_opens_again_when_needed(path: Path) -> None:
     assert reopened(journal, path).get("a") == 1
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(puts=st.lists(st.tuples(st.sampled_from("abcdef"), st.none() | st.integers(0, 3)), max_size=40))
 def test_a_reopened_journal_equals_the_one_that_was_left(path: Path, puts: list[tuple[str, int | None]]) -> None:
     path.unlink(missing_ok=True)

@@ -26,12 +26,12 @@ def test_the_next_server_waits_for_the_one_before(tmp_path: Path) -> None:
     first, second = NodeLock(tmp_path), NodeLock(tmp_path)
     first.acquire()
     first.acquire()
-    waiting = gevent.spawn(second.acquire, 5)
+    waiting = gevent.spawn(second.acquire, 20)
     gevent.sleep(0.1)
     assert not waiting.ready()
     first.release()
     first.release()
-    waiting.get(timeout=3)
+    waiting.get(timeout=20)
     second.release()
 
 
@@ -51,5 +51,5 @@ def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
             NodeLock(tmp_path).acquire(patience=0)
         holder.send_signal(signal.SIGKILL)
     lock = NodeLock(tmp_path)
-    lock.acquire(patience=1)
+    lock.acquire(patience=20)
     lock.release()

@@ -6,16 +6,19 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import gevent
+
 T = TypeVar("T")
 
 
 def eventually(condition: Callable[[], T], seconds: float = 20.0, what: str = "") -> T:
-    """The first true value of ``condition``, asked again and again; fails the test when none comes in ``seconds``."""
+    """The first true value of ``condition``, asked again and again while the greenlets of this process go on.
+
+    Fails the test when none comes in ``seconds``.
+    """
     deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
+    while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what or condition}")
-        time.sleep(0.01)
+            raise AssertionError(f"not within {seconds:g} s: {what or condition}")
+        gevent.sleep(0.01)
+    return value

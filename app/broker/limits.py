@@ -17,9 +17,9 @@ class TokenBucket:
         self._tolerance = burst * self._interval
         self._due = 0.0
 
-    def take(self, now: float) -> float:
-        """Counts one event at ``now`` (s, any origin) and gives the seconds it has to wait; 0 when it may pass."""
-        self._due = max(now, self._due) + self._interval
+    def take(self, now: float, weight: int = 1) -> float:
+        """Counts ``weight`` events at ``now`` (s, any origin) and gives the seconds they have to wait; 0 when they may pass."""
+        self._due = max(now, self._due) + self._interval * weight
         wait = self._due - now - self._tolerance
         return wait if wait > 0 else 0.0
 

@@ -9,6 +9,7 @@ import gevent
 from gevent.exceptions import ConcurrentObjectUseError
 
 from app.broker.upstream import Upstream
+from app.turn import give_way
 
 BUFFER_BYTES = 65_536
 
@@ -40,6 +41,6 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         while data := source.recv(BUFFER_BYTES):
             target.sendall(data)
             if len(data) == BUFFER_BYTES:
-                gevent.sleep(0)  # there is more, and recv would not let the others run before it has to wait
+                give_way()  # there is more, and recv would not let the others run before it has to wait
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_RDWR)

@@ -19,6 +19,7 @@ from app.protocol.malformed import Malformed
 from app.protocol.mqtt import Connack, Connect, Disconnect, Frame, Kind, Splitter, Suback, Subscribe, Version
 from app.sections import Mqtt
 from app.tls import client_tls
+from app.turn import give_way
 
 LOGIN_SECONDS = 5.0
 LARGEST_PACKET = 1024 * 1024 + 16
@@ -50,7 +51,7 @@ class UpstreamConnection:
                     raise UpstreamError("the broker closed the connection")
                 self.splitter.feed(data)
                 if len(data) == RECEIVE_BYTES:
-                    gevent.sleep(0)  # there is more, and recv would not let the others run before it has to wait
+                    give_way()  # there is more, and recv would not let the others run before it has to wait
         except (OSError, Malformed) as error:
             raise UpstreamError(str(error)) from None
         return frame

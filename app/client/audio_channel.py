@@ -17,6 +17,7 @@ from app.protocol.audio_packet import AUDIO, HEADER, HEADER_SIZE, MAX_U32, Audio
 from app.protocol.cipher import SessionCipher
 from app.protocol.malformed import Malformed
 from app.protocol.messages import ServerHello
+from app.turn import give_way
 
 MAX_DATAGRAM = 2048
 READ = 1
@@ -128,7 +129,7 @@ class AudioChannel:
         try:
             for count in itertools.count(1):
                 if not count % FAIR_SHARE:
-                    gevent.sleep(0)
+                    give_way()
                 try:
                     datagram, ancillary, _, _ = self._socket.recvmsg(MAX_DATAGRAM, 64)
                 except BlockingIOError:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import gevent
 from gevent.lock import BoundedSemaphore
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from app.devices.database import Database
 from app.devices.models import DEVICES
 from app.devices.plan import NOBODY_OR_ALL, Image, has_arrived, next_of, version_key
+from app.turn import give_way
 
 RECENT_SECONDS = 7 * 86_400
 SLICE = 200
@@ -119,7 +119,7 @@ class Rollouts:
         is_for_some = any(image.plan.share not in NOBODY_OR_ALL for image in images)
         for rows in self._slices(board) if is_for_some else _cut(alike):
             _tally(rollout, images, rows)
-            gevent.sleep(0)
+            give_way()
         return rollout
 
     def _slices(self, board: str) -> Iterator[list[Row]]:

@@ -23,6 +23,12 @@ class Finding:
     sentence: str
 
 
+def sentence_of(reason: str) -> str:
+    """``reason`` with a capital letter, unless it begins with an address: those are written as they are."""
+    first, _, _ = reason.partition(" ")
+    return reason[:1].upper() + reason[1:] if first.isalpha() else reason
+
+
 def ok(check: str, sentence: str) -> Finding:
     return Finding(check, State.OK, sentence)
 

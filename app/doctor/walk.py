@@ -14,7 +14,7 @@ from app.client.leg import Leg, LegFailed
 from app.client.mqtt_settings import Endpoint, MqttSettings
 from app.client.say import say
 from app.client.websocket_settings import WebSocketSettings
-from app.doctor.finding import Finding, fault, ok
+from app.doctor.finding import Finding, fault, ok, sentence_of
 from app.doctor.web import certificate
 from app.protocol.credentials import password_is_valid
 from app.protocol.malformed import Malformed
@@ -99,7 +99,7 @@ class Walk:
 
     def _with_alert(self, sentence: str) -> str:
         said = f' The server says: "{self._alerts[-1]}"' if self._alerts else ""
-        return f"{sentence[:1].upper()}{sentence[1:]}{said}"
+        return f"{sentence_of(sentence)}{said}"
 
     def _note(self, event: Event) -> None:
         if event.name == "alert":

@@ -19,7 +19,7 @@ from app.client.identity import Identity
 from app.client.leg import LegFailed
 from app.client.mqtt_settings import MqttSettings
 from app.client.websocket_settings import WebSocketSettings
-from app.doctor.finding import Finding, fault, ok, warning
+from app.doctor.finding import Finding, fault, ok, sentence_of, warning
 from app.protocol.malformed import Malformed
 from app.sections import AUTO
 from app.settings import Settings
@@ -117,7 +117,7 @@ class OtaVisit:
         try:
             answer = ota.ask(self._url, self._identity, self._cafile, self._seconds)
         except LegFailed as failure:
-            yield fault("ota", _sentence(failure.sentence))
+            yield fault("ota", sentence_of(failure.sentence))
             return
         self.mqtt = answer.mqtt
         if answer.websocket_url:
@@ -179,7 +179,3 @@ def host_and_port(url: str) -> HostPort:
     if not parts.hostname or port is None:
         raise Malformed(f"{url!r} is no OTA address; expected one like http://192.168.1.5:8989/xiaozhi/ota/")
     return HostPort(parts.hostname, port)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

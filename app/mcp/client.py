@@ -18,6 +18,7 @@ from app.mcp.rpc import Failure, Result
 from app.mcp.tools import MAX_NAME_CHARS, DeviceTool
 from app.mcp.walk import Walk
 from app.protocol.malformed import Malformed
+from app.session.saying import Saying
 from app.session.session import NotPossible
 from app.timers import Timers
 
@@ -117,9 +118,11 @@ class ToolBox:
         finally:
             walk.stop()
         if self._is_closed:
-            raise ToolsUnavailable("The device's session ended before it had listed its tools.")
+            raise ToolsUnavailable("The device's session ended before it had listed its tools.", Saying.SESSION_ENDED)
         if discovery is None or discovery.stage is Stage.FAILED:
-            raise ToolsUnavailable("The device did not list its tools: it is not there, or its firmware knows no MCP.")
+            raise ToolsUnavailable(
+                "The device did not list its tools: it is not there, or its firmware knows no MCP.", Saying.TOOLS_NOT_LISTED
+            )
         self._all = discovery.tools()
         return self._all
 
@@ -156,9 +159,11 @@ class ToolBox:
     def _check_room(self) -> None:
         """Raises ToolsUnavailable when nothing can be asked now."""
         if self._is_closed:
-            raise ToolsUnavailable("The device's session has ended.")
+            raise ToolsUnavailable("The device's session has ended.", Saying.SESSION_ENDED)
         if len(self._requests) >= MAX_WAITING:
-            raise ToolsUnavailable(f"The device has {MAX_WAITING} requests to answer first: try again when it has.")
+            raise ToolsUnavailable(
+                f"The device has {MAX_WAITING} requests to answer first: try again when it has.", Saying.TOOLS_BUSY
+            )
 
     def _failed(self, text: str) -> Answer:
         self._known.figures["failed"] += 1

@@ -10,6 +10,8 @@ from app.protocol.malformed import Malformed
 
 MAX_FRAME = 1275
 """Bytes of the longest frame (RFC 6716, 3.2.1)."""
+MAX_PACKET = 8_000
+"""Bytes of what is taken for a packet: six frames of 20 ms at the highest bitrate are 7,650; what is longer is padding."""
 MAX_DURATION_US = 120_000
 """A packet lasts 120 ms at most (RFC 6716, 3.2.5, R5)."""
 

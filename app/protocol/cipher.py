@@ -22,10 +22,10 @@ from collections.abc import Sequence
 
 from Crypto.Cipher import AES
 
+from app.protocol.aes import BLOCK, KEPT_BLOCKS, Scratch
 from app.protocol.audio_packet import AUDIO, FROM_SERVER, HEADER, MAX_PAYLOAD, MAX_U32
 from app.protocol.malformed import Malformed
 
-BLOCK = 16
 KEY_SIZE = 16
 MAX_BLOCKS = (MAX_PAYLOAD + BLOCK - 1) // BLOCK
 UNUSABLE_SSRCS = frozenset({0, MAX_U32})
@@ -33,11 +33,10 @@ UNUSABLE_SSRCS = frozenset({0, MAX_U32})
 
 _MASK_128 = (1 << 128) - 1
 _NEAR_WRAP = (1 << 128) - (1 << 16)
-_FEW_BLOCKS = 81  # a 1,275-byte Opus frame, the longest there is (RFC 6716, 3.2.1), has 80
 
 # n counter blocks as one integer are header * _REPEAT[n] + _LADDER[n]: one multiplication instead of a loop.
-_REPEAT = [sum(1 << (128 * i) for i in range(n)) for n in range(_FEW_BLOCKS)]
-_LADDER = [sum((n - 1 - i) << (128 * i) for i in range(n)) for n in range(_FEW_BLOCKS)]
+_REPEAT = [sum(1 << (128 * i) for i in range(n)) for n in range(KEPT_BLOCKS + 1)]
+_LADDER = [sum((n - 1 - i) << (128 * i) for i in range(n)) for n in range(KEPT_BLOCKS + 1)]
 
 
 class KeyExhausted(Exception):
@@ -45,28 +44,33 @@ class KeyExhausted(Exception):
 
 
 class SessionCipher:
-    """The key schedule of one session. ``key``: 16 bytes. Not for use by two threads at a time."""
+    """The key schedule of one session. ``key``: 16 bytes. ``scratch``: shared with other ciphers of this thread.
 
-    __slots__ = ("_encrypt", "_keystreams")
+    Not for use by two threads at a time.
+    """
 
-    def __init__(self, key: bytes) -> None:
-        self._encrypt = AES.new(key, AES.MODE_ECB).encrypt
-        # By number of blocks: writing into a buffer that is there is a quarter cheaper than having one made for each packet.
-        self._keystreams: dict[int, bytearray] = {}
+    __slots__ = ("_ecb", "_encrypt", "_schedule", "_scratch")
+
+    def __init__(self, key: bytes, scratch: Scratch | None = None) -> None:
+        self._scratch = Scratch() if scratch is None else scratch
+        engine = self._scratch.engine
+        self._ecb = AES.new(key, AES.MODE_ECB)
+        self._encrypt = engine.encrypt
+        self._schedule = engine.schedule_of(self._ecb)
 
     def apply(self, header: bytes | bytearray, payload: bytes | bytearray) -> bytes:
         """Encrypts or decrypts ``payload`` (1 to 65,535 bytes) of the packet with this 16-byte ``header``."""
         size = len(payload)
         count = (size + 15) >> 4
-        keystream = self._keystreams.get(count)
-        if keystream is None:
-            keystream = self._keystreams[count] = bytearray(count << 4)
-        self._encrypt(counter_blocks(int.from_bytes(header, "big"), count), keystream)
-        return (int.from_bytes(payload, "big") ^ int.from_bytes(keystream[:size], "big")).to_bytes(size, "big")
+        keystream, place = self._scratch[count]
+        if self._encrypt(self._schedule, counter_blocks(int.from_bytes(header, "big"), count), place, count << 4):
+            raise RuntimeError("AES has failed")
+        surplus = (count << 4) - size << 3
+        return (int.from_bytes(payload, "big") ^ int.from_bytes(keystream, "big") >> surplus).to_bytes(size, "big")
 
     def keystreams(self, headers: Sequence[bytes], sizes: Sequence[int]) -> bytes:
         """The keystream of many packets, one after another, each a whole number of blocks: one call for all of them."""
-        return self._encrypt(
+        return self._ecb.encrypt(
             b"".join(
                 [
                     counter_blocks(int.from_bytes(header, "big"), (size + 15) >> 4)
@@ -78,7 +82,7 @@ class SessionCipher:
 
 def counter_blocks(first: int, count: int) -> bytes:
     """``count`` counter blocks from the block ``first`` (u128) on, each 16 bytes, counting modulo 2**128."""
-    if count < _FEW_BLOCKS and first < _NEAR_WRAP:
+    if count <= KEPT_BLOCKS and first < _NEAR_WRAP:
         return (first * _REPEAT[count] + _LADDER[count]).to_bytes(count << 4, "big")
     return b"".join([((first + i) & _MASK_128).to_bytes(BLOCK, "big") for i in range(count)])
 

@@ -11,14 +11,18 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     Tag,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
+from pydantic_core import from_json
 
 from app.protocol.malformed import Malformed
 
@@ -31,6 +35,17 @@ FRAME_DURATIONS_MS = (10, 20, 40, 60, 80, 100, 120)
 """What one Opus packet can last in steps of whole milliseconds (RFC 6716, 3.2); 5 ms and less are of no use here."""
 
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class MalformedMessage(Malformed):
+    """A control message that cannot be understood. ``is_hello``: whether it is a hello, or may be one that cannot be read."""
+
+    def __init__(self, sentence: str, *, is_hello: bool) -> None:
+        super().__init__(sentence)
+        self.is_hello = is_hello
+
+
 def _one_of(allowed: tuple[int, ...]) -> AfterValidator:
     def check(value: int) -> int:
         if value not in allowed:
@@ -38,6 +53,22 @@ def _one_of(allowed: tuple[int, ...]) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _otherwise(default: Any) -> WrapValidator:
+    """What is not of the type counts as ``default``: it is not worth refusing a hello for."""
+
+    def read(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            return default
+
+    return WrapValidator(read)
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 class Wire(BaseModel):
@@ -68,7 +99,7 @@ class Message(Wire):
 class AudioParams(Wire):
     """The audio that one side will send. ``sample_rate``: Hz; ``frame_duration``: ms of one Opus packet."""
 
-    format: Literal["opus"] = "opus"
+    format: Annotated[Literal["opus"], BeforeValidator(_lower)] = "opus"
     sample_rate: Annotated[int, _one_of(SAMPLE_RATES)] = 16000
     channels: Annotated[int, _one_of((1, 2))] = 1
     frame_duration: Annotated[int, _one_of(FRAME_DURATIONS_MS)] = 60
@@ -77,17 +108,17 @@ class AudioParams(Wire):
 class Features(Wire):
     """What a device can do beyond talking."""
 
-    mcp: bool = False
-    aec: bool = False
+    mcp: Annotated[bool, _otherwise(False)] = False
+    aec: Annotated[bool, _otherwise(False)] = False
 
 
 class Hello(Message):
     """A device asks for a session."""
 
     type: Literal["hello"] = "hello"
-    version: int | None = None
+    version: Annotated[Annotated[int, Field(ge=0, le=255)] | None, _otherwise(None)] = None
     transport: str = ""
-    features: Features = Features()
+    features: Annotated[Features, _otherwise(Features())] = Features()
     audio_params: AudioParams = AudioParams()
 
 
@@ -217,22 +248,25 @@ class _Union:
         return value["type"] if value["type"] in self._names else "?"
 
     def decode(self, payload: bytes | str) -> Any:
+        if isinstance(payload, str):
+            payload = payload.encode("utf-8", "surrogatepass")  # a lone surrogate is then refused as no UTF-8
+        may_be_hello = b'"hello"' in payload
         if len(payload) > MAX_BYTES:
-            raise Malformed(f"a control message of {len(payload)} bytes; {MAX_BYTES} at most")
+            sentence = f"a control message of {len(payload)} bytes; {MAX_BYTES} at most"
+            raise MalformedMessage(sentence, is_hello=may_be_hello)
         try:
-            return self._adapter.validate_json(payload)
+            # Not validate_json: our validators want Python values, which it would make more than once.
+            return self._adapter.validate_python(from_json(payload))
         except ValidationError as error:
-            raise Malformed(_sentence(error)) from None
-        except ValueError as error:  # a text frame with a lone surrogate
-            raise Malformed(f"no UTF-8: {error}") from None
-
-
-def _sentence(error: ValidationError) -> str:
-    fault = error.errors(include_input=False, include_url=False)[0]
-    if fault["type"] == "union_tag_not_found":
-        return 'a control message has to be a JSON object with a string "type"'
-    place, *field = map(str, fault["loc"] or ("message",))
-    return ": ".join(filter(None, (place, ".".join(field), fault["msg"])))
+            fault = error.errors(include_input=False, include_url=False)[0]
+            if not fault["loc"]:
+                sentence = 'a control message has to be a JSON object with a string "type"'
+                raise MalformedMessage(sentence, is_hello=may_be_hello) from None
+            kind, *field = map(str, fault["loc"])
+            why = str(fault.get("ctx", {}).get("error", fault["msg"]))
+            raise MalformedMessage(": ".join(filter(None, (kind, ".".join(field), why))), is_hello=kind == "hello") from None
+        except ValueError as error:
+            raise MalformedMessage(f"no JSON: {error}", is_hello=may_be_hello) from None
 
 
 _FROM_DEVICE = _Union(Hello, Listen, Abort, Mcp, Goodbye, Iot)
@@ -240,12 +274,17 @@ _FROM_SERVER = _Union(ServerHello, Stt, Llm, Tts, Mcp, System, Alert, Custom, Go
 
 
 def from_device(payload: bytes | str) -> FromDevice:
-    """Reads what a device sent. Raises Malformed with the field that is wrong."""
+    """Reads what a device sent. Raises MalformedMessage with the field that is wrong.
+
+    A byte order mark before the JSON (RFC 8259, 8.1) and the NUL that ends a string in C are no part of it.
+    """
+    if isinstance(payload, bytes):
+        payload = payload.removeprefix(_BYTE_ORDER_MARK).rstrip(b"\0")
     message: FromDevice = _FROM_DEVICE.decode(payload)
     return message
 
 
 def from_server(payload: bytes | str) -> FromServer:
-    """Reads what a server sent. Raises Malformed with the field that is wrong."""
+    """Reads what a server sent. Raises MalformedMessage with the field that is wrong."""
     message: FromServer = _FROM_SERVER.decode(payload)
     return message

@@ -18,16 +18,24 @@ ALL_DEVICES = DEVICE_PUBLIC + "#"
 LIFECYCLE_TOPIC = DEVICE_PUBLIC + "_server/lifecycle"
 BROKER_STATUS_TOPIC = DEVICE_PUBLIC + "_server/broker"
 
-_MAC = re.compile(r"[0-9A-Fa-f]{2}([:_-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}")
+_MAC = re.compile(r"[0-9A-Fa-f]{2}([:_-]?)[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}")
 _GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UUID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def device_id(mac: str) -> str:
     """The one spelling of a device's MAC inside the server: lower case, colons. Raises Malformed when it is no MAC."""
-    if not _MAC.fullmatch(mac):
+    return with_colons(mac).lower()
+
+
+def with_colons(mac: str) -> str:
+    """A MAC written with ``:``, ``-``, ``_`` or nothing between its bytes; its letters as they are. Raises Malformed."""
+    written = _MAC.fullmatch(mac)
+    if written is None:
         raise Malformed(f"{mac[:40]!r} is no MAC address; expected one like aa:bb:cc:dd:ee:ff")
-    return mac.lower().replace("_", ":").replace("-", ":")
+    if written[1]:
+        return mac.replace(written[1], ":")
+    return ":".join(mac[at : at + 2] for at in range(0, 12, 2))
 
 
 def check_uuid(text: str) -> str:
@@ -54,8 +62,7 @@ class ClientId:
         group, mac, uuid = parts
         if not _GROUP.fullmatch(group):
             raise Malformed(f"client id {text[:120]!r} has no usable group")
-        device_id(mac)
-        return cls(group, mac.replace("_", ":").replace("-", ":"), check_uuid(uuid))
+        return cls(group, with_colons(mac), check_uuid(uuid))
 
     def __str__(self) -> str:
         return f"{self.group}@@@{self.mac.replace(':', '_')}@@@{self.uuid}"

@@ -12,6 +12,7 @@ text in UTF-8, a message no longer than `MAX_MESSAGE`. What breaks one is a `Vio
 from __future__ import annotations
 
 import struct
+import sys
 from dataclasses import dataclass
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -88,27 +89,29 @@ def read_close(payload: bytes) -> tuple[int, str] | Violation:
 class FrameReader:
     """Reads what one peer sends. ``masked``: whether that peer is a client.
 
-    After the first violation, kept in ``violation``, nothing more is read.
+    After the first violation, kept in ``violation``, nothing more is read. ``has_more``: whether the last `feed` gave as many
+    frames as were wanted, and others may be left.
     """
 
-    __slots__ = ("_buffer", "_kind", "_masked", "_message", "violation")
+    __slots__ = ("_buffer", "_kind", "_masked", "_message", "has_more", "violation")
 
     def __init__(self, *, masked: bool) -> None:
         self._masked = masked
         self._buffer = b""
         self._kind = 0
         self._message: bytearray | None = None
+        self.has_more = False
         self.violation: Violation | None = None
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """What is complete with ``data``."""
+    def feed(self, data: bytes, most: int = sys.maxsize) -> list[Frame]:
+        """What is complete with ``data``, up to ``most`` frames; those behind them come with the next call."""
         if self.violation is not None:
             return []
         if self._buffer:
             data = self._buffer + data
         frames: list[Frame] = []
         offset, end = 0, len(data)
-        while end - offset >= 2:
+        while end - offset >= 2 and len(frames) < most:
             first, second = data[offset], data[offset + 1]
             body, size = offset + 2, second & 0x7F
             if size >= _TWO_BYTES:
@@ -136,8 +139,10 @@ class FrameReader:
             elif not self._add(first, payload, frames):
                 break
         self._buffer = data[offset:] if offset < end else b""
+        self.has_more = len(frames) == most and offset < end
         if self.violation is not None:
             self._buffer, self._message = b"", None
+            self.has_more = False
         return frames
 
     def _fault(self, first: int, second: int, size: int) -> Violation | None:
@@ -167,7 +172,9 @@ class FrameReader:
         if opcode != CONTINUATION:
             self._kind = opcode
         if not first & FIN:
-            self._message = (self._message or bytearray()) + payload
+            if self._message is None:
+                self._message = bytearray()
+            self._message += payload
             return True
         if self._message is not None:
             payload, self._message = bytes(self._message + payload), None

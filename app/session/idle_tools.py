@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.session.device_tools import DeviceTools
+from app.session.saying import Saying
 from app.session.session import NotPossible
 from app.timers import Timer, Timers
 
@@ -76,7 +77,7 @@ class IdleTools:
         if len(self._boxes) >= MAX_BOXES:
             unused = next((name for name, box in self._boxes.items() if not box.users), None)
             if unused is None:
-                raise NotPossible("The tools of too many devices are being called at once: try again soon.")
+                raise NotPossible("The tools of too many devices are being called at once: try again soon.", Saying.TOOLS_BUSY)
             self.drop(unused)
         box = self._boxes[device_id] = _Box(self._make(device_id), self._timers.clock())
         self._watch(device_id, box, IDLE_SECONDS)

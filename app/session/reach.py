@@ -18,6 +18,7 @@ from app.session.device_tools import DeviceTool, DeviceTools, ToolAnswer
 from app.session.idle_tools import IdleTools
 from app.session.presence import Connected, Presence
 from app.session.registry import Registry
+from app.session.saying import Saying
 from app.session.session import NotPossible, Session
 from app.session.state import Event, State
 
@@ -39,10 +40,11 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``message``: what happened, as a sentence."""
+    """``message``: what happened, as a sentence; ``code``: the same for programs."""
 
     result: Result
     message: str
+    code: Saying
 
 
 class Unreachable(NotPossible):
@@ -50,7 +52,7 @@ class Unreachable(NotPossible):
     a connection of it."""
 
     def __init__(self, sentence: str, *, heard_of: bool) -> None:
-        super().__init__(sentence)
+        super().__init__(sentence, Saying.NOT_CONNECTED if heard_of else Saying.NEVER_CONNECTED)
         self.heard_of = heard_of
 
 
@@ -87,25 +89,30 @@ class Reach:
         if session is None:
             presence = self._send(device_id, Alert(status=TEXT_STATUS, message=text, emotion=TEXT_EMOTION))
             if presence.connected is Connected.YES:
-                return Outcome(Result.SHOWN, "The device is in no session, so the text is shown on it and not spoken.")
-            return Outcome(Result.SENT, f"The device is in no session. The text was sent to be shown, not spoken; {UNCERTAIN}.")
+                shown = "The device is in no session, so the text is shown on it and not spoken."
+                return Outcome(Result.SHOWN, shown, Saying.TEXT_SHOWN)
+            sent = f"The device is in no session. The text was sent to be shown, not spoken; {UNCERTAIN}."
+            return Outcome(Result.SENT, sent, Saying.TEXT_SENT)
         begun = session.speak(text)
-        doubt = " No audio of the device has come in this session yet, so it may not hear it." * (session.state is State.OPENED)
+        unheard = session.state is State.OPENED
+        doubt = " No audio of the device has come in this session yet, so it may not hear it." * unheard
         if begun == "queued":
-            return Outcome(Result.QUEUED, f"The text is spoken when the present turn is over.{doubt}")
-        return Outcome(Result.SPOKEN, f"The device speaks the text now.{doubt}")
+            code = Saying.QUEUED_UNHEARD if unheard else Saying.QUEUED
+            return Outcome(Result.QUEUED, f"The text is spoken when the present turn is over.{doubt}", code)
+        code = Saying.SPOKEN_UNHEARD if unheard else Saying.SPOKEN
+        return Outcome(Result.SPOKEN, f"The device speaks the text now.{doubt}", code)
 
     def alert(self, device_id: str, alert: Alert) -> Outcome:
         """Shows a notice, with the sound that firmware has for it."""
         if self._tell(device_id, alert):
-            return Outcome(Result.SHOWN, "The alert is shown on the device.")
-        return Outcome(Result.SENT, f"The alert was sent; {UNCERTAIN}.")
+            return Outcome(Result.SHOWN, "The alert is shown on the device.", Saying.ALERT_SHOWN)
+        return Outcome(Result.SENT, f"The alert was sent; {UNCERTAIN}.", Saying.ALERT_SENT)
 
     def reboot(self, device_id: str) -> Outcome:
         """Restarts the device; a session that it is in ends."""
         if self._tell(device_id, System(command="reboot")):
-            return Outcome(Result.SENT, "The device was told to restart.")
-        return Outcome(Result.SENT, f"The command to restart was sent; {UNCERTAIN}.")
+            return Outcome(Result.SENT, "The device was told to restart.", Saying.RESTART_TOLD)
+        return Outcome(Result.SENT, f"The command to restart was sent; {UNCERTAIN}.", Saying.RESTART_SENT)
 
     def end(self, device_id: str) -> bool:
         """Ends the device's session, because the device was deleted; False when it is in none."""
@@ -117,8 +124,8 @@ class Reach:
     def custom(self, device_id: str, payload: dict[str, Any]) -> Outcome:
         """Sends what the firmware's maker agreed on."""
         if self._tell(device_id, Custom(payload=payload)):
-            return Outcome(Result.SENT, "The message was sent to the device.")
-        return Outcome(Result.SENT, f"The message was sent; {UNCERTAIN}.")
+            return Outcome(Result.SENT, "The message was sent to the device.", Saying.CUSTOM_TOLD)
+        return Outcome(Result.SENT, f"The message was sent; {UNCERTAIN}.", Saying.CUSTOM_SENT)
 
     def tools(self, device_id: str, seconds: float) -> Sequence[DeviceTool]:
         """Every tool of the device, asked of it. Blocks the greenlet for so many seconds at most."""
@@ -167,8 +174,10 @@ class Reach:
 def _tools_in(session: Session) -> DeviceTools:
     tools = session.tools
     if tools is None:
-        why = "who answers in it uses none" if session.terms.features.mcp else "the device's hello says that it has none"
-        raise NotPossible(f"No tools of the device can be used in this session: {why}.")
+        has_some = session.terms.features.mcp
+        why = "who answers in it uses none" if has_some else "the device's hello says that it has none"
+        code = Saying.TOOLS_UNUSED if has_some else Saying.NO_TOOLS
+        raise NotPossible(f"No tools of the device can be used in this session: {why}.", code)
     return tools
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from app.journal import Journal
 from app.logs import about
+from app.protocol.malformed import Malformed
 from app.sections import Sessions as Limits
 from app.session.channel import Channel
 from app.session.session import Conversation, Session, Terms
@@ -34,6 +35,11 @@ class Refused(Exception):
     def __init__(self, result: str, sentence: str) -> None:
         super().__init__(sentence)
         self.result = result
+
+    @classmethod
+    def not_understood(cls, fault: Malformed) -> Refused:
+        """Of a hello that breaks the protocol."""
+        return cls("refused_malformed", f"This hello cannot be understood: {str(fault).removeprefix('hello: ')}.")
 
 
 class Registry:

@@ -60,6 +60,8 @@ class _Ring:
             self._session_id = session.id
             self._packets = self._missing = self._answers = self._round_trips = 0
         reception, timings = session.channel.reception, session.timings
+        if reception.packets < self._packets:  # what had come was somebody else's, see `Reception.restart`
+            self._packets = self._missing = 0
         came = reception.packets - self._packets
         missing = max(0, reception.missing - self._missing)
         jitter = reception.jitter_ms if came else None

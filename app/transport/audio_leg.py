@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from app.opus.packet import TOCS, is_plausible
+from app.opus.packet import MAX_FRAME, TOCS, is_plausible
+from app.protocol.aes import Scratch
 from app.protocol.audio_packet import HEADER_SIZE
 from app.protocol.cipher import DownlinkCipher, SessionCipher
 from app.protocol.replay import Freshness, ReplayWindow
@@ -50,6 +51,7 @@ class AudioLeg:
 
     ``frame_duration_ms`` and ``channels`` are those of the device's hello. ``address`` is None until its first packet;
     ``implausible`` counts packets of this ssrc that decrypted to no Opus of the session; ``reception`` keeps what was accepted.
+    ``scratch``: one for all legs that one greenlet serves (see `SessionCipher`).
     """
 
     __slots__ = (
@@ -80,8 +82,9 @@ class AudioLeg:
         channels: int,
         deliver: Callable[[int, bytes], None],
         reception: Reception | None = None,
+        scratch: Scratch | None = None,
     ) -> None:
-        cipher = SessionCipher(key)
+        cipher = SessionCipher(key, scratch)
         self.ssrc = ssrc
         self.address: Any = None
         self.implausible = 0
@@ -109,25 +112,25 @@ class AudioLeg:
         toc = payload[0]
         if toc not in self._tocs or address != self.address or ahead > MAX_LEAP:
             self._doubt(Doubtful(address, sequence, payload), ahead, now)
-        elif toc & 3 and not is_plausible(payload, self._frame_duration_ms):
+        elif (toc & 3 or len(payload) > MAX_FRAME) and not is_plausible(payload, self._frame_duration_ms):
             self._refuse(address)
         else:
             if timestamp != self._timestamp and ahead > 0:
                 self._check_timestamp(timestamp)
-            if not self._probation.is_empty:
+            if self._probation.run:
                 self._probation.doubt_address(address)
             if self._unsettled:
                 self._unsettled -= 1
-            self._accept(sequence, payload, now)
+            self._accept(sequence, ahead, payload, now)
 
     def seal(self, packets: Sequence[bytes]) -> list[bytes]:
         """The datagrams of these Opus packets. Raises what `DownlinkCipher.seal` raises."""
         return self._downlink.seal(packets)
 
-    def _accept(self, sequence: int, payload: bytes, now: float) -> None:
-        figures, window = self._figures, self._window
-        ahead = sequence - window.highest
-        window.accept(sequence)
+    def _accept(self, sequence: int, ahead: int, payload: bytes, now: float) -> None:
+        """``ahead``: of the highest sequence before."""
+        figures = self._figures
+        self._window.accept(sequence)
         if ahead == 1:
             self.reception.next(now)
         elif ahead > 1:
@@ -171,7 +174,7 @@ class AudioLeg:
         self._tocs |= {toc}
         for each in believed:
             if self._window.judge(each.sequence) is not Freshness.REPLAYED:
-                self._accept(each.sequence, each.payload, now)
+                self._accept(each.sequence, each.sequence - self._window.highest, each.payload, now)
 
     def _may_be_usurped(self, address: Any, sequence: int) -> bool:
         """Whether this may be the device, come after a stranger whose noise was taken for its first packet.

@@ -19,6 +19,7 @@ from app.protocol.messages import (
     Goodbye,
     Hello,
     Iot,
+    MalformedMessage,
     Mcp,
     Message,
     ServerHello,
@@ -64,7 +65,11 @@ class Publisher(Protocol):
 
 
 class HybridChannel:
-    """Reaches one device over MQTT and UDP. ``told``: where it is to send its audio; ``reception``: what came of it."""
+    """Reaches one device over MQTT and UDP.
+
+    ``reply_topic``: the device's, in the spelling in which it last spoke; ``told``: where it is to send its audio;
+    ``reception``: what came of it.
+    """
 
     def __init__(
         self,
@@ -78,7 +83,7 @@ class HybridChannel:
     ) -> None:
         self._mqtt = mqtt
         self._udp = udp
-        self._reply_topic = reply_topic
+        self.reply_topic = reply_topic
         self._give_up: Callable[[], None] | None = give_up
         self._leg: AudioLeg | None = None
         self._host = told.server
@@ -93,7 +98,7 @@ class HybridChannel:
         self._udp.add(leg)
 
     def send_json(self, message: Message) -> None:
-        self._mqtt.publish(self._reply_topic, message.encode())
+        self._mqtt.publish(self.reply_topic, message.encode())
 
     def seal_audio(self, packets: Sequence[bytes]) -> list[bytes]:
         if self._leg is None:
@@ -182,10 +187,10 @@ class HybridTransport:
             self._presence.spoke(sender)
         try:
             message = from_device(payload)
-        except Malformed as error:
+        except MalformedMessage as error:
             self._complain(sender.device_id, str(error), sender.device_id)
-            if b'"hello"' in payload:
-                self._refuse(sender, Refused("refused_malformed", f"This hello cannot be understood: {error}."))
+            if error.is_hello:
+                self._refuse(sender, Refused.not_understood(error))
             return
         if isinstance(message, Hello):
             self._hello(sender, message)
@@ -215,6 +220,8 @@ class HybridTransport:
         """A message within a session: the one it names, or the device's own when it names none."""
         session = self._registry.of_id(message.session_id) if message.session_id else self._registry.of_device(sender.device_id)
         if session is not None and session.device_id == sender.device_id:
+            if isinstance(session.channel, HybridChannel):
+                session.channel.reply_topic = sender.reply_topic
             session.receive(message)
         elif isinstance(message, Mcp) and self._answers_outside(sender.device_id, message):
             pass  # firmware names its last session in it, which is long over
@@ -277,6 +284,7 @@ class HybridTransport:
                 channels=uplink.channels,
                 deliver=session.receive_audio,
                 reception=reception,
+                scratch=self._udp.scratch,
             )
         )
         session.welcome(

@@ -17,7 +17,7 @@ import gevent
 from paho.mqtt.client import Client, MQTTMessage, WebsocketConnectionError
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from app.protocol.topics import ALL_DEVICES, PUBLISH_TOPIC
+from app.protocol.topics import ALL_DEVICES, BROKER_STATUS_TOPIC, PUBLISH_TOPIC
 from app.secrets import Secrets
 from app.sections import AUTO
 from app.settings import Settings
@@ -73,6 +73,7 @@ class MqttClient:
         )
         client.connect_timeout = CONNECT_SECONDS
         client.on_connect = self._connected
+        client.on_subscribe = self._subscribed
         client.on_message = self._received
         if kind in TLS_TYPES:
             client.tls_set_context(client_tls(self._settings))
@@ -174,13 +175,25 @@ class MqttClient:
             self._refused = True
             self._lost(f"the MQTT broker at {self.where} refuses us ({reason}): check mqtt.username and mqtt.password")
             return
+        client.subscribe([(topic, 0) for topic in self._topics])
+
+    def _subscribed(self, client: Client, _userdata: object, _mid: int, reasons: list[Any], _properties: object) -> None:
+        if reasons[0].is_failure:  # the other topic is not needed, and a broker with rules refuses it
+            self._refused = True
+            self._lost(
+                f"the MQTT broker at {self.where} does not let us subscribe to {ALL_DEVICES}: allow it to the account "
+                "of mqtt.username (docs/external-broker.md)"
+            )
+            client.disconnect()
+            return
         self.connects += 1
         self._trouble = None
-        client.subscribe([(topic, 0) for topic in self._topics])
         log.info("connected to the MQTT broker at %s", self.where)
 
     def _received(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         self.received += 1
+        if message.retain and message.topic != BROKER_STATUS_TOPIC:
+            return  # stored by the broker, which gives it out at every subscription: what a device said once is not said again
         try:
             self._on_message(message.topic, bytes(message.payload))
         except Exception:

@@ -20,11 +20,16 @@ from gevent.event import Event
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
 
+from app.turn import give_way
+
 log = logging.getLogger(__name__)
 
 READ, WRITE = 1, 2
 FAIR_SHARE = 64
-"""Packets read before others get their turn."""
+"""Messages handed to paho between two writes."""
+FAIR_SECONDS = 0.005
+"""How long packets are handled, and how long messages are written, before others get their turn: one packet costs a hundred
+times as much as another."""
 MISC_SECONDS = 1.0
 """How often paho looks at its keep-alive."""
 
@@ -77,9 +82,8 @@ class GreenletLoop:
         try:
             while self._client.socket() is not None:
                 self._wake.clear()
-                more = self._read()
-                self._write()
-                if self._leaving is not None and not self._client.want_write():
+                more_to_read, more_to_write = self._read(), self._write()
+                if self._leaving is not None and not more_to_write and not self._client.want_write():
                     if self._has_left:
                         self._client.disconnect()
                         self._client.loop_write()
@@ -90,8 +94,8 @@ class GreenletLoop:
                 if time.monotonic() >= next_misc:
                     next_misc = time.monotonic() + MISC_SECONDS
                     self._client.loop_misc()
-                if more:
-                    gevent.sleep(0)
+                if more_to_read or more_to_write:
+                    give_way()
                 elif self._client.socket() is not None:
                     readable.start(self._wake.set)
                     if self._client.want_write():
@@ -107,13 +111,15 @@ class GreenletLoop:
         self._has_left = True
 
     def _read(self) -> bool:
-        """Handles what has arrived, up to a fair share; True when there is more."""
-        for _ in range(FAIR_SHARE):
+        """Handles what has arrived, for a fair time; True when there is more."""
+        until = time.monotonic() + FAIR_SECONDS
+        while True:
             if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return False
             if not self._has_arrived():
                 return False
-        return True
+            if time.monotonic() >= until:
+                return True
 
     def _has_arrived(self) -> bool:
         socket = self._client.socket()
@@ -125,12 +131,16 @@ class GreenletLoop:
         (waiting,) = struct.unpack("i", fcntl.ioctl(socket.fileno(), termios.FIONREAD, b"\0\0\0\0"))
         return bool(waiting)
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Sends what waits, for a fair time; True when there is more and it would be taken."""
+        until = time.monotonic() + FAIR_SECONDS
         while True:
             if self._client.want_write() and self._client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                return
+                return False
             if self._client.want_write() or not self._outbox or not self._client.is_connected():
-                return
+                return False
+            if time.monotonic() >= until:
+                return True
             for _ in range(min(FAIR_SHARE, len(self._outbox))):
                 topic, payload = self._outbox.popleft()
                 self._client.publish(topic, payload)

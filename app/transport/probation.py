@@ -31,40 +31,36 @@ class Doubtful:
 
 
 class Probation:
-    """The present run of doubtful packets: at most three of them."""
+    """``run``: the present run of doubtful packets, at most three of them."""
 
-    __slots__ = ("_run",)
+    __slots__ = ("run",)
 
     def __init__(self) -> None:
-        self._run: list[Doubtful] = []
+        self.run: list[Doubtful] = []
 
     def consider(self, packet: Doubtful, *, at_home: bool) -> list[Doubtful]:
         """Adds a packet; returns the whole run once it is to be believed, else nothing.
 
         ``at_home``: only the TOC byte is new; address and sequence are the session's.
         """
-        run = self._run
+        run = self.run
         if run and not self._continues(run[-1], packet, MAX_APART if at_home else MAX_STEP):
             run.clear()
         run.append(packet)
         if len(run) < (SAME_PLACE if at_home else IN_A_ROW):
             return []
-        self._run = []
+        self.run = []
         return run
 
     def doubt_address(self, home: Any) -> None:
         """A trusted packet came from the session's address: a run from another address is broken."""
-        if self._run and self._run[0].address != home:
-            self._run.clear()
+        if self.run and self.run[0].address != home:
+            self.run.clear()
 
     def refuse(self, address: Any) -> None:
         """A packet from there was not even doubtful: who tries all values of a byte sends more wrong ones than right ones."""
-        if self._run and self._run[0].address == address:
-            self._run.clear()
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._run
+        if self.run and self.run[0].address == address:
+            self.run.clear()
 
     @staticmethod
     def _continues(last: Doubtful, packet: Doubtful, step: int) -> bool:

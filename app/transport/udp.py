@@ -16,19 +16,25 @@ from typing import Any
 
 import gevent
 
+from app.protocol.aes import Scratch
 from app.protocol.audio_packet import AUDIO, FROM_SERVER, HEADER, HEADER_SIZE
 from app.protocol.cipher import UNUSABLE_SSRCS
 from app.sections import Udp
 from app.transport.audio_leg import AudioLeg, UdpFigures
+from app.turn import give_way
 
 log = logging.getLogger(__name__)
 
 READ = 1
+AT_ONCE = 20
+"""Datagrams taken between two looks at the clock: those of one look arrive at one time, as far as anybody can tell."""
 FAIR_SHARE = 200
-"""Datagrams taken in a row before others get their turn: about 2 ms."""
+FAIR_SHARE_SECONDS = 0.005
+"""How many are taken in a row, and for how long at most, before others get their turn: ordinary audio takes about 2 ms."""
 COALESCE_SECONDS = 0.004
 """How long datagrams gather before the next look: waking up for each costs more than handling it."""
-MAX_DATAGRAM = 65_536
+MAX_DATAGRAM = 8_192
+"""Longer than any audio packet: 120 ms of Opus at its highest bitrate, 510 kbit/s (RFC 6716, 2.1.1), are 7,650 bytes."""
 SO_RCVBUFFORCE = 33
 SO_MEMINFO = 55
 MEMINFO = struct.Struct("=9I")
@@ -38,7 +44,7 @@ BIND_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class UdpServer:
-    """``figures`` counts what came of every datagram. `start` and `stop` may be called twice."""
+    """``figures`` counts what came of every datagram; ``scratch``: see `AudioLeg`. `start` and `stop` may be called twice."""
 
     def __init__(
         self,
@@ -54,6 +60,7 @@ class UdpServer:
         self._legs: dict[int, AudioLeg] = {}
         self._trouble: str | None = "it has not been started"
         self.figures = UdpFigures()
+        self.scratch = Scratch()
         self.receive_buffer_bytes = 0
         self.port = settings.listen_port
 
@@ -158,32 +165,48 @@ class UdpServer:
     def _receive_for_ever(self, sock: Any) -> None:
         hub = gevent.get_hub()
         readable = hub.loop.io(sock.fileno(), READ)
-        buffer = bytearray(MAX_DATAGRAM)
-        view = memoryview(buffer)
         try:
             while True:
-                taken = self._drain(sock.recvfrom_into, buffer, view)
-                if taken:
-                    gevent.sleep(0 if taken == FAIR_SHARE else COALESCE_SECONDS)
+                taken = self._drain(sock.recvfrom)
+                if taken >= FAIR_SHARE:
+                    give_way()
+                elif taken:
+                    gevent.sleep(COALESCE_SECONDS)
                 else:
                     hub.wait(readable)
         finally:
             readable.close()
 
-    def _drain(self, receive: Callable[[bytearray], tuple[int, Any]], buffer: bytearray, view: memoryview) -> int:
-        """Takes what has arrived, up to a fair share; returns how many datagrams that were."""
+    def _drain(self, receive: Callable[[int], tuple[bytes, Any]]) -> int:
+        """Takes what has arrived; returns how many datagrams that were, or FAIR_SHARE when there may be more."""
+        clock = self._clock
+        began = now = clock()
+        taken = 0
+        while taken < FAIR_SHARE and now - began < FAIR_SHARE_SECONDS:
+            some = self._take(receive, now)
+            taken += some
+            if some < AT_ONCE:
+                return taken
+            now = clock()
+        return FAIR_SHARE
+
+    def _take(self, receive: Callable[[int], tuple[bytes, Any]], now: float) -> int:
+        """Takes up to AT_ONCE datagrams; returns how many there were. ``now``: for all of them, in monotonic s."""
         figures, legs, unpack = self.figures, self._legs, HEADER.unpack_from
-        now = self._clock()  # for all that have arrived by now: a call for each would cost more than it tells
-        for taken in range(FAIR_SHARE):
+        for taken in range(AT_ONCE):
             try:
-                size, address = receive(buffer)
+                datagram, address = receive(MAX_DATAGRAM)
             except BlockingIOError:
                 return taken
             except OSError as error:  # an ICMP answer to something we sent
                 log.debug("UDP receive: %s", error)
                 continue
-            kind, flags, payload_len, ssrc, timestamp, sequence = unpack(buffer)
-            if payload_len != size - HEADER_SIZE or not payload_len or kind != AUDIO or flags & FROM_SERVER:
+            size = len(datagram)
+            if not HEADER_SIZE < size < MAX_DATAGRAM:
+                figures.malformed += 1
+                continue
+            kind, flags, payload_len, ssrc, timestamp, sequence = unpack(datagram)
+            if payload_len != size - HEADER_SIZE or kind != AUDIO or flags & FROM_SERVER:
                 figures.malformed += 1
                 continue
             leg = legs.get(ssrc)
@@ -191,10 +214,10 @@ class UdpServer:
                 figures.unknown_ssrc += 1
                 continue
             try:
-                leg.receive(bytes(view[:size]), address, timestamp, sequence, now)
+                leg.receive(datagram, address, timestamp, sequence, now)
             except Exception:
                 log.exception("a packet's handler failed")
-        return FAIR_SHARE
+        return AT_ONCE
 
 
 def _enlarge_receive_buffer(sock: Any, wanted: int) -> int:

@@ -24,6 +24,7 @@ from app.transport.websocket_channel import AudioFrames, WebSocketChannel
 from app.transport.websocket_connection import Connection
 from app.transport.websocket_link import WebSocketLink
 from app.transport.websocket_loop import WebSocketLoop
+from app.turn import give_way
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class WebSocketTransport:
             self.registry.admit(caller.device_id)
             self._open(connection, hello, framing)
         except Malformed as fault:
-            self.refuse_hello(connection, Refused("refused_malformed", f"This hello cannot be understood: {fault}."))
+            self.refuse_hello(connection, Refused.not_understood(fault))
         except Refused as refusal:
             self.refuse_hello(connection, refusal)
         except Exception:
@@ -216,7 +217,7 @@ class WebSocketTransport:
             now = self._timers.clock()
             for count, link in enumerate(list(self._loop.links), 1):
                 if not count % AT_ONCE:
-                    gevent.sleep(0)
+                    give_way()
                 if now - link.heard_at >= SILENCE_SECONDS:
                     link.close(POLICY, f"nothing came from you for {SILENCE_SECONDS:.0f} s, not even a pong")
                 elif now - link.pinged_at >= PING_SECONDS:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.opus.packet import MAX_FRAME, TOCS, is_plausible
+from app.opus.packet import MAX_FRAME, MAX_PACKET, TOCS, is_plausible
 from app.protocol.malformed import Malformed
-from app.protocol.messages import AudioParams, Goodbye, Hello, Iot, Message, UnknownMessage, from_device
+from app.protocol.messages import AudioParams, Goodbye, Hello, Iot, MalformedMessage, Message, UnknownMessage, from_device
 from app.protocol.websocket import JSON, Framing
 from app.protocol.ws_frames import BINARY, PING, PONG, TEXT
 from app.session.caller import WebSocketCaller
@@ -108,10 +108,10 @@ class Connection:
         transport, caller = self._transport, self.caller
         try:
             message = from_device(payload)
-        except Malformed as error:
+        except MalformedMessage as error:
             transport.complain(caller.device_id, str(error))
-            if b'"hello"' in payload:
-                transport.refuse_hello(self, Refused("refused_malformed", f"This hello cannot be understood: {error}."))
+            if error.is_hello:
+                transport.refuse_hello(self, Refused.not_understood(error))
             return
         if isinstance(message, Hello):
             transport.hello(self, message)
@@ -149,7 +149,7 @@ class Connection:
             session.receive_audio(self._sequence, packet)
 
     def _is_of_the_session(self, toc: int, packet: bytes) -> bool:
-        if TOCS[toc].channels > self._channels or not is_plausible(packet, self._duration):
+        if TOCS[toc].channels > self._channels or len(packet) > MAX_PACKET or not is_plausible(packet, self._duration):
             return False
         if not toc & 3:
             self._tocs |= {toc}

@@ -17,12 +17,15 @@ from gevent.monkey import get_original
 
 from app.protocol.ws_frames import LOST
 from app.transport.websocket_link import CLOSING_SECONDS, IN, OnClosed, OnFrame, WebSocketLink
+from app.turn import give_way
 
 log = logging.getLogger(__name__)
 
 READ = 1
 FAIR_SHARE = 64
-"""Connections served before others than this module get their turn."""
+"""Connections served in one round."""
+FAIR_SECONDS = 0.005
+"""After so long others than this module get their turn, be the round over or not."""
 COALESCE_SECONDS = 0.001
 """Connections that become ready within this time are served together."""
 
@@ -35,6 +38,8 @@ class WebSocketLoop:
         self.links: dict[WebSocketLink, None] = {}
         self.unconfirmed: dict[WebSocketLink, None] = {}
         """Those to whom something was written of which it is not known that it arrived."""
+        self.unfinished: dict[WebSocketLink, None] = {}
+        """Those of whom more was read than was handled in their turn."""
         self.closing: dict[WebSocketLink, None] = {}
         self.not_reading = 0
         self._by_descriptor: dict[int, WebSocketLink] = {}
@@ -57,7 +62,7 @@ class WebSocketLoop:
         """The link has ended."""
         if self._by_descriptor.pop(link.descriptor, None) is not None:
             self._epoll.unregister(link.descriptor)
-        for kept in (self.links, self.unconfirmed, self.closing):
+        for kept in (self.links, self.unconfirmed, self.unfinished, self.closing):
             kept.pop(link, None)
 
     def start(self) -> None:
@@ -89,22 +94,34 @@ class WebSocketLoop:
     def _run(self, epoll: Any) -> None:
         hub = gevent.get_hub()
         readable = hub.loop.io(epoll.fileno(), READ)
-        by_descriptor = self._by_descriptor
         try:
             while True:
                 ready = epoll.poll(0, FAIR_SHARE)
-                if not ready:
+                if not ready and not self.unfinished:
                     hub.wait(readable)
                     continue
-                now = self.clock()
-                for descriptor, events in ready:
-                    link = by_descriptor.get(descriptor)
-                    if link is None:
-                        continue
-                    try:
-                        link.serve(events, now)
-                    except Exception:
-                        log.exception("a WebSocket message's handler failed")
-                gevent.sleep(0 if len(ready) == FAIR_SHARE else COALESCE_SECONDS)
+                self._serve(ready)
+                if self.unfinished or len(ready) == FAIR_SHARE:
+                    give_way()
+                else:
+                    gevent.sleep(COALESCE_SECONDS)
         finally:
             readable.close()
+
+    def _serve(self, ready: list[tuple[int, int]]) -> None:
+        """One turn for each of those that are ready, and of those that have not finished the one before."""
+        turns = dict.fromkeys(self.unfinished, IN)
+        for descriptor, events in ready:
+            link = self._by_descriptor.get(descriptor)
+            if link is not None:
+                turns[link] = events | turns.get(link, 0)
+        began = self.clock()
+        for link, events in turns.items():
+            now = self.clock()
+            if now - began >= FAIR_SECONDS:
+                give_way()
+                began = now = self.clock()
+            try:
+                link.serve(events, now)
+            except Exception:
+                log.exception("a WebSocket message's handler failed")

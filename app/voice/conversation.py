@@ -10,6 +10,7 @@ from typing import Any
 from app.logs import about
 from app.protocol.messages import Abort, Listen, Message, Tts
 from app.session.device_tools import DeviceTools
+from app.session.saying import Saying
 from app.session.session import NotPossible, Session
 from app.session.state import Event
 from app.timers import Timer
@@ -123,9 +124,11 @@ class SpokenConversation:
             self._address(lambda: self._answering.say(text))
             return "speaking"
         if self._turn is Turn.CLOSED or self._answering.is_leaving:
-            raise NotPossible("The device's session has just ended: try again.")
+            raise NotPossible("The device's session has just ended: try again.", Saying.SESSION_ENDED)
         if len(self._announcements) >= MOST_ANNOUNCEMENTS:
-            raise NotPossible(f"{MOST_ANNOUNCEMENTS} texts wait already to be spoken to this device: try again later.")
+            raise NotPossible(
+                f"{MOST_ANNOUNCEMENTS} texts wait already to be spoken to this device: try again later.", Saying.TEXTS_WAIT
+            )
         self._announcements.append(text)
         return "queued"
 

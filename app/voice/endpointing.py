@@ -48,6 +48,10 @@ class Decision(Enum):
     END = "end"
 
 
+NOTHING = Decision.NOTHING
+"""A name of its own, as every packet asks for it: Python 3.11 finds an enum's member by way of its class, 0.1 µs each time."""
+
+
 class Endpointer:
     """Finds one utterance after another. ``flag_ms``: the audio that one flag stands for (20, or 10 in packets of 10 ms).
 
@@ -98,11 +102,11 @@ class Endpointer:
         if self.speaking and False not in flags and len(flags) >= self._go_on_count:
             self._go_on_window.extend(flags)
             self.now_ms = self.speech_end_ms = self.now_ms + len(flags) * self._flag_ms
-            return Decision.NOTHING
-        decision = Decision.NOTHING
+            return NOTHING
+        decision = NOTHING
         for flag in flags:
             step = self._go_on(flag) if self.speaking else self._wait(flag, voiced)
-            if step is not Decision.NOTHING:
+            if step is not NOTHING:
                 decision = step
         return decision
 
@@ -111,16 +115,16 @@ class Endpointer:
         self.now_ms += len(flags) * self._flag_ms
         if not self.speaking:
             self._history.extend(flags)
-            return Decision.NOTHING
+            return NOTHING
         self._go_on_window.extend(flags)
-        return self._end() if self._is_silent_for_long() else Decision.NOTHING
+        return self._end() if self._is_silent_for_long() else NOTHING
 
     def _wait(self, flag: bool, voiced: bool) -> Decision:
         history = self._history
         history.append((_VOICED if voiced else _FLAGGED) if flag else _SILENT)
         self.now_ms += self._flag_ms
         if not flag or not self._is_speech(recent := list(history)[::-1]):
-            return Decision.NOTHING
+            return NOTHING
         self.speaking = True
         self.speech_begin_ms = self.now_ms - self._onset(recent) * self._flag_ms
         self.speech_end_ms = self.now_ms
@@ -166,7 +170,7 @@ class Endpointer:
             self.speech_end_ms = self.now_ms
         elif self._is_silent_for_long():
             return self._end()
-        return Decision.NOTHING
+        return NOTHING
 
     def _is_silent_for_long(self) -> bool:
         return self.now_ms - self.speech_end_ms + self.hangover_ms >= self._silence_ms

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from app.opus.speech import is_voiced, speech_flags
 from app.voice.decoded_speech import HANGOVER_MS, DecodedSpeech, Flags
-from app.voice.endpointing import Decision, Endpointer
+from app.voice.endpointing import NOTHING, Decision, Endpointer
 from app.voice.utterance import Utterance, UtteranceBuilder
 
 EARLY_MS = 500
@@ -145,7 +145,7 @@ class Listening:
 
     def _feed(self, flags: Flags, voiced: bool = True) -> None:
         decision = self._endpointer.feed(flags, voiced)
-        if decision is Decision.NOTHING:
+        if decision is NOTHING:
             return
         if decision is Decision.BEGIN:
             self.has_speech = True

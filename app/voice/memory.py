@@ -21,6 +21,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from app.devices.database import DatabaseUnavailable
 from app.devices.history import HistoryStore
 from app.devices.models import Remembered
+from app.turn import give_way
 from app.voice.history import History, from_json
 
 log = logging.getLogger(__name__)
@@ -236,7 +237,7 @@ class Memory:
                     raise
                 for device_id, memory in batch.items():
                     memory.restore(remembered[device_id])
-                    gevent.sleep(0)
+                    give_way()
         return has_asked
 
     def _write(self) -> bool:
@@ -259,7 +260,7 @@ class Memory:
                 revisions, texts = {}, {}
                 for memory in ready:
                     revisions[memory.device_id], texts[memory.device_id] = memory.revision, memory.history.to_json()
-                    gevent.sleep(0)
+                    give_way()
                 try:
                     self._store.save(texts, int(self._clock() * 1000))
                 except (DataError, IntegrityError) as fault:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from app.sections import OpenAi
 from app.settings import SettingsError
-from app.voice.provider import ProviderFault
+from app.voice.provider import FaultCode, ProviderFault
 
 if TYPE_CHECKING:
     import httpx2
@@ -31,6 +31,8 @@ NO_KEY = "none"
 """What a server that needs no key is told."""
 CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 LIBRARIES = ("openai", "httpx2", "httpcore2")
+_CODES = {401: FaultCode.KEY, 403: FaultCode.FORBIDDEN, 404: FaultCode.NOT_FOUND, 429: FaultCode.LIMIT}
+"""Of a refusal, by its HTTP status."""
 
 
 def make_client(account: OpenAi, place: str, timeout_seconds: float, *, api_key: str = "", base_url: str = "") -> OpenAI:
@@ -99,20 +101,26 @@ def fault_of(error: Exception, place: str) -> ProviderFault:
 
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
         stage = ".".join(place.split(".")[:2])
-        return ProviderFault(f"{place}: {_server(error)} did not answer in time: try again, or raise {stage}.timeout_seconds.")
+        said = f"{place}: {_server(error)} did not answer in time: try again, or raise {stage}.timeout_seconds."
+        return ProviderFault(said, FaultCode.LATE)
     if isinstance(error, openai.APIConnectionError):
-        return ProviderFault(f"{place}: {_why_unreachable(error, place)}")
+        is_trust = _cause(error, ssl.SSLCertVerificationError) is not None
+        code = FaultCode.CERTIFICATE if is_trust else FaultCode.UNREACHABLE
+        return ProviderFault(f"{place}: {_why_unreachable(error, place)}", code)
     if isinstance(error, openai.APIStatusError):
-        return ProviderFault(f"{place}: {_why_refused(error, place)}")
+        return ProviderFault(f"{place}: {_why_refused(error, place)}", _code_of_status(error.status_code))
     if isinstance(error, openai.APIError | httpx2.HTTPError | httpx2.StreamError | OSError):  # in the midst of a stream
-        code = f" ({_code(error)})" if _code(error) else ""
-        return ProviderFault(f"{place}: {_server(error)} broke off its answer{code}: try again later.")
+        why = f" ({_code(error)})" if _code(error) else ""
+        return ProviderFault(f"{place}: {_server(error)} broke off its answer{why}: try again later.", FaultCode.BROKEN)
     return not_understood(place)
 
 
 def not_understood(place: str) -> ProviderFault:
     """The answer is not what this API answers."""
-    return ProviderFault(f"{place}: the answer is not one of OpenAI's API: check {place}.base_url, which mostly ends in /v1.")
+    return ProviderFault(
+        f"{place}: the answer is not one of OpenAI's API: check {place}.base_url, which mostly ends in /v1.",
+        FaultCode.NOT_UNDERSTOOD,
+    )
 
 
 @contextmanager
@@ -153,6 +161,12 @@ def _why_unreachable(error: Exception, place: str) -> str:
     if isinstance(cause, OSError) and cause.strerror:
         return f"{server} cannot be reached ({cause.strerror}): does it run, and is {place}.base_url right?"
     return f"{server} closed the connection without an answer: does it run, and is {place}.base_url right?"
+
+
+def _code_of_status(status: int) -> FaultCode:
+    if status >= 500:
+        return FaultCode.BROKEN
+    return _CODES.get(status, FaultCode.REFUSED)
 
 
 def _why_refused(error: APIStatusError, place: str) -> str:

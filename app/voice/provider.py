@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -21,9 +22,32 @@ from app.settings import SettingsError
 log = logging.getLogger(__name__)
 
 
+class FaultCode(StrEnum):
+    """What kind of fault it is, for who says it in another language (``app/web/console/words/settings.json``)."""
+
+    KEY = "key"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    LIMIT = "limit"
+    REFUSED = "refused"
+    BROKEN = "broken"
+    """The provider's server has a fault of its own, or broke off."""
+    LATE = "late"
+    UNREACHABLE = "unreachable"
+    CERTIFICATE = "certificate"
+    NOT_UNDERSTOOD = "not_understood"
+    NONE = "none"
+    """There is no provider."""
+    OTHER = "other"
+
+
 class ProviderFault(Exception):
     """A provider did not do its work. The text is one sentence for the log and the device's screen: what happened, and what to
     do. It never holds a key, a token, or what a person said."""
+
+    def __init__(self, sentence: str, code: FaultCode = FaultCode.OTHER) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class Options(BaseModel):

@@ -18,7 +18,7 @@ from app.throttle import Throttle
 from app.voice.agents.assistant import Crew
 from app.voice.llm.mind import Prompt, UserSaid
 from app.voice.memory import DeviceMemory
-from app.voice.provider import ProviderFault
+from app.voice.provider import FaultCode, ProviderFault
 from app.voice.speakable import speakable
 from app.voice.stages import STAGES
 from app.voice.tts.pool import in_pool
@@ -186,7 +186,7 @@ class Trials:
         except gevent.Timeout as timeout:
             if timeout is not late:
                 raise
-            raise ProviderFault(f"voice.{stage}: it was not done within {LONGEST_SECONDS:g} s.") from None
+            raise ProviderFault(f"voice.{stage}: it was not done within {LONGEST_SECONDS:g} s.", FaultCode.LATE) from None
         finally:
             self._busy.discard(stage)
 

@@ -35,11 +35,12 @@ class Utterance:
 class UtteranceBuilder:
     """Gathers the packets of one utterance as they arrive, late ones too."""
 
-    __slots__ = ("_frame_duration_ms", "_is_ordered", "_newest", "_packets")
+    __slots__ = ("_frame_duration_ms", "_is_ordered", "_newest", "_packets", "_sequences")
 
     def __init__(self, frame_duration_ms: int) -> None:
         self._frame_duration_ms = frame_duration_ms
-        self._packets: deque[tuple[int, bytes]] = deque()
+        self._sequences: deque[int] = deque()  # beside the packets, not in pairs with them: the garbage collector follows pairs
+        self._packets: deque[bytes] = deque()
         self._is_ordered = True
         self._newest = 0
 
@@ -52,21 +53,23 @@ class UtteranceBuilder:
             self._is_ordered = False
         else:
             self._newest = sequence
-        self._packets.append((sequence, packet))
+        self._sequences.append(sequence)
+        self._packets.append(packet)
 
     @property
     def packets(self) -> list[tuple[int, bytes]]:
         """What has come so far, with the sequences."""
-        return list(self._packets)
+        return list(zip(self._sequences, self._packets, strict=True))
 
     def keep_last(self, count: int) -> None:
         """Forgets the packets further back: silence before the first word."""
         while len(self._packets) > count:
+            self._sequences.popleft()
             self._packets.popleft()
 
     def build(self) -> Utterance:
         """The utterance so far, late packets put in their place."""
-        packets = list(self._packets) if self._is_ordered else sorted(self._packets)
+        packets = self.packets if self._is_ordered else sorted(self.packets)
         frames: list[bytes | None] = []
         lost = 0
         markable = max(MAX_MARKED, len(packets))

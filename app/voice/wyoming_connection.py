@@ -18,7 +18,7 @@ import gevent.socket
 from wyoming.error import Error
 from wyoming.event import Event, Eventable, write_event
 
-from app.voice.provider import ProviderFault
+from app.voice.provider import FaultCode, ProviderFault
 
 T = TypeVar("T")
 
@@ -117,7 +117,8 @@ class WyomingConnection:
 
     def _no_wyoming(self) -> ProviderFault:
         return ProviderFault(
-            f"{self._place}: {self._server} does not speak Wyoming: check {self._place}.host and {self._place}.port."
+            f"{self._place}: {self._server} does not speak Wyoming: check {self._place}.host and {self._place}.port.",
+            FaultCode.NOT_UNDERSTOOD,
         )
 
     @contextmanager
@@ -129,13 +130,15 @@ class WyomingConnection:
         except TimeoutError:
             stage = self._place.rpartition(".")[0]
             raise ProviderFault(
-                f"{self._place}: {self._server} did not answer in time: is it the right one, and {stage}.timeout_seconds enough?"
+                f"{self._place}: {self._server} did not answer in time: is it the right one, and {stage}.timeout_seconds enough?",
+                FaultCode.LATE,
             ) from None
         except OSError as error:
             why = error.strerror or "it closed the connection"
             raise WyomingUnreachable(
                 f"{self._place}: {self._server} cannot be reached ({why}): does it run, and are {self._place}.host and "
-                f"{self._place}.port right?"
+                f"{self._place}.port right?",
+                FaultCode.UNREACHABLE,
             ) from None
 
 

@@ -6,13 +6,13 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-import gevent
 from flask import Blueprint, Response, abort, json, request
 
 from app.devices.database import DatabaseUnavailable
 from app.devices.models import Device, Standing, Transport
 from app.protocol import topics
 from app.protocol.malformed import Malformed
+from app.turn import give_way
 from app.web import body, live_documents, query
 from app.web.errors import error_response, later_response
 from app.web.guard import Guard
@@ -51,7 +51,7 @@ class DevicesApi:
         for number, device in enumerate(page, 1):
             pieces.append(json.dumps(self._document(device)))
             if number % AT_ONCE == 0:
-                gevent.sleep(0)
+                give_way()
         return _answer(f'{{"devices": [{", ".join(pieces)}], "next": {json.dumps(following)}}}')
 
     def get(self, device_id: str) -> Response:

@@ -11,7 +11,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import gevent
 from flask import Blueprint, Response, json, request
 from gevent.lock import BoundedSemaphore
 
@@ -21,6 +20,7 @@ from app.devices.image import MAX_BYTES
 from app.devices.plan import MAX_NOTES, Image, Plan
 from app.devices.rollout import Progress
 from app.protocol.malformed import Malformed
+from app.voice.tts.pool import in_pool
 from app.web import body, firmware, query, upload
 from app.web.errors import TryLater, error_response, later_response
 from app.web.node import Node
@@ -187,7 +187,7 @@ def _notes(text: object, longest: int) -> str:
 
 
 def _in_thread(work: Any, *arguments: Any) -> Any:
-    return gevent.get_hub().threadpool.apply(work, arguments)
+    return in_pool(work, *arguments)
 
 
 def _delete(path: Path) -> None:

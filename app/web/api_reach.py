@@ -14,6 +14,7 @@ from app.protocol.malformed import Malformed
 from app.protocol.messages import Alert
 from app.session.device_tools import DeviceTool
 from app.session.reach import BrokerAway, Outcome, Unreachable
+from app.session.saying import Saying
 from app.session.session import NotPossible
 from app.throttle import Throttle
 from app.web import body, sayable
@@ -96,7 +97,7 @@ class ReachApi:
     def unreachable(self, fault: Unreachable) -> Response:
         """409 for a device that was seen once, 404 for one that never was."""
         if fault.heard_of:
-            return error_response(409, str(fault))
+            return error_response(409, str(fault), fault.code)
         try:
             device = self._node.device_store.get(topics.device_id((request.view_args or {})["device_id"]))
         except DatabaseUnavailable:
@@ -104,9 +105,9 @@ class ReachApi:
                 f"{fault} Whether it was ever seen is in the database, which does not answer now.", RETRY_SECONDS
             )
         if device is None:
-            return error_response(404, "no such device was ever seen here")
+            return error_response(404, "no such device was ever seen here", Saying.NEVER_SEEN)
         seen = datetime.fromtimestamp(device.last_seen / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        return error_response(409, f"{fault} Its last OTA request came at {seen}.")
+        return error_response(409, f"{fault} Its last OTA request came at {seen}.", fault.code)
 
     def _limited(self, throttle: Throttle, device_id: str) -> Response | None:
         if throttle.allows(device_id):
@@ -153,16 +154,16 @@ def _tool(tool: DeviceTool) -> dict[str, Any]:
 
 
 def _said(outcome: Outcome) -> Response:
-    return _json({"result": outcome.result.value, "message": outcome.message})
+    return _json({"result": outcome.result.value, "message": outcome.message, "code": outcome.code.value})
 
 
 def _json(document: dict[str, Any]) -> Response:
     return Response(json.dumps(document), mimetype="application/json", headers={"Cache-Control": "no-store"})
 
 
-def _not_now(fault: Exception) -> Response:
-    return error_response(409, str(fault))
+def _not_now(fault: NotPossible) -> Response:
+    return error_response(409, str(fault), fault.code)
 
 
 def _later(fault: Exception) -> Response:
-    return later_response(str(fault), RETRY_SECONDS)
+    return later_response(str(fault), RETRY_SECONDS, Saying.BROKER_AWAY)

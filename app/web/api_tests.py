@@ -99,7 +99,7 @@ class TrialsApi:
         try:
             found = {"ok": True} | trial()
         except ProviderFault as fault:
-            found = {"ok": False, "error": str(fault)}
+            found = {"ok": False, "error": str(fault), "code": fault.code.value}
         except NothingToTry as reason:
             return error_response(409, str(reason))
         except NotNow as reason:

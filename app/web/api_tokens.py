@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import gevent
 from flask import Blueprint, Response, json, request
 
 from app.operators import MachineToken, Operators, TooManyTokens, fault_of_name
 from app.protocol.malformed import Malformed
 from app.settings import SettingsError
+from app.voice.tts.pool import in_pool
 from app.web import body
 from app.web.errors import error_response, later_response
 from app.web.guard import Guard, Kind
@@ -52,14 +52,14 @@ class TokensApi:
         if fault is not None:
             raise Malformed(fault)
         try:
-            token, text = gevent.get_hub().threadpool.apply(self._operators.add_token, (name,))
+            token, text = in_pool(self._operators.add_token, name)
         except TooManyTokens as full:
             return error_response(409, str(full))
         return _json(_as_document(token) | {"token": text}, 201)
 
     def remove_token(self, token_id: str) -> Response:
         """It lets nobody in any more."""
-        if not gevent.get_hub().threadpool.apply(self._operators.remove_token, (token_id,)):
+        if not in_pool(self._operators.remove_token, token_id):
             return error_response(404, "there is no token with this id")
         return Response(status=204)
 

@@ -17,6 +17,7 @@ from app.web import (
     api_tokens,
     api_try,
     body,
+    connection,
     console,
     errors,
     firmware,
@@ -40,6 +41,7 @@ def create_web(node: Node) -> Flask:
     app.json.compact = True  # type: ignore[attr-defined]  # of the default provider
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # it would redirect, and devices do not follow
+    connection.install(app)
     errors.install(app)
     SecurityHeaders(node).install(app)
     guard = Guard(node)

@@ -11,12 +11,13 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
 from app.protocol.malformed import Malformed
+from app.turn import give_way
 
 MAX_BYTES = 64 * 1024
 SECONDS = 10.0
 """How long a body may take to arrive."""
-PIECE = 16 * 1024
-"""Of a body, read in one go."""
+PIECE, CHUNKED_PIECE = 16 * 1024, 1024
+"""Of a body, read in one go. Chunks may have one byte each, and then cost much more."""
 BROKEN_OFF = "the body ends early, or its chunks are damaged"
 
 
@@ -40,13 +41,14 @@ def read(request: Request, max_bytes: int = MAX_BYTES, seconds: float = SECONDS)
         return b""
     # One byte more than allowed: of a chunked body that reaches the limit, what lies beyond is cut off without an error.
     request.max_content_length = max_bytes + 1
+    size = PIECE if request.content_length else CHUNKED_PIECE
     patience = gevent.Timeout(seconds)
     pieces = []
     with patience:
         try:
-            while piece := request.stream.read(PIECE):
+            while piece := request.stream.read(size):
                 pieces.append(piece)
-                gevent.sleep(0)
+                give_way()
         except gevent.Timeout as timeout:
             if timeout is not patience:
                 raise

@@ -27,14 +27,15 @@ class TryLater(Exception):
         self.seconds = seconds
 
 
-def error_response(status: int, sentence: str) -> Response:
-    """An error as the routes answer it."""
-    return Response(json.dumps({"error": sentence}), status, mimetype="application/json")
+def error_response(status: int, sentence: str, code: str = "") -> Response:
+    """An error as the routes answer it. ``code``: the same for programs, where there is one (session/saying.py)."""
+    document = {"error": sentence, "code": code} if code else {"error": sentence}
+    return Response(json.dumps(document), status, mimetype="application/json")
 
 
-def later_response(sentence: str, seconds: int) -> Response:
+def later_response(sentence: str, seconds: int, code: str = "") -> Response:
     """What `TryLater` becomes; for error handlers, which cannot raise it."""
-    response = error_response(503, sentence)
+    response = error_response(503, sentence, code)
     response.headers["Retry-After"] = str(seconds)
     return response
 
@@ -43,7 +44,7 @@ def install(app: Flask) -> None:
     """Makes every error of ``app`` answer as this page says."""
     app.register_error_handler(Malformed, _malformed)
     app.register_error_handler(TryLater, _try_later)
-    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(HTTPException, of_http)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -55,7 +56,8 @@ def _try_later(reason: TryLater) -> Response:
     return later_response(str(reason), reason.seconds)
 
 
-def _http(error: HTTPException) -> Response:
+def of_http(error: HTTPException) -> Response:
+    """What an error of HTTP becomes."""
     if error.response is not None and isinstance(error.response, Response):
         return error.response
     if isinstance(error, BadHost):

@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote
 
-import gevent
 from flask import Flask, Response, abort, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
 from app.operators import MachineToken
+from app.protocol.malformed import Malformed
 from app.settings import SettingsError
+from app.voice.tts.pool import in_pool
 from app.web import forgery
 from app.web.caller import Caller, CallerReader, parse_address
 from app.web.errors import TryLater, error_response
+from app.web.host import HostPort
 from app.web.logins import Login, Logins
 from app.web.node import Node
 from app.web.open_routes import OPEN, OWN_TOKEN, THIS_MACHINE
@@ -157,7 +159,7 @@ class Guard:
 
     def _end(self, login: Login) -> None:
         try:
-            gevent.get_hub().threadpool.apply(self.logins.end, (login,))
+            in_pool(self.logins.end, login)
         except SettingsError as fault:
             log.error("a login could not be ended: %s", fault)
             raise TryLater(
@@ -264,7 +266,20 @@ def _bearer() -> str:
 def _is_this_machine() -> bool:
     """Whether a program here asks by itself, not for somebody behind a proxy. A Unix socket is a proxy's."""
     peer = parse_address(request.environ.get("REMOTE_ADDR", ""))
-    return peer is not None and peer.is_loopback and not any(name in request.headers for name in _PROXY_HEADERS)
+    if peer is None or not peer.is_loopback or any(name in request.headers for name in _PROXY_HEADERS):
+        return False
+    return _is_local_name(request.headers.get("Host", ""))
+
+
+def _is_local_name(header: str) -> bool:
+    """Whether the Host header says an address, or a name without a dot; it may be missing.
+
+    A web page whose own name has come to lead to this machine (DNS rebinding) asks through a browser here, under that name.
+    """
+    try:
+        return not header or "." not in (host := HostPort.parse(header).host) or parse_address(host) is not None
+    except Malformed:
+        return False
 
 
 def _is_for_programs() -> bool:

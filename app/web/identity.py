@@ -41,7 +41,7 @@ def read(request: Request) -> Identity:
         client_id = topics.check_uuid(_value(request, "Client-Id") or str(uuid.uuid5(_CLIENTS, device_id)))
     except Malformed as fault:
         raise Malformed(f"Client-Id: {fault}") from None
-    return Identity(mac.replace("_", ":").replace("-", ":"), device_id, client_id)
+    return Identity(topics.with_colons(mac), device_id, client_id)
 
 
 def _value(request: Request, name: str) -> str:

@@ -135,7 +135,7 @@ def _broker(broker: BrokerFigures) -> Iterator[Metric]:
     yield _counter("broker_mosquitto_restarts", "Times that Mosquitto was started again.", broker.mosquitto_restarts)
     yield _gauge("broker_connections", "Connections of devices now.", broker.connections)
     yield _counters("broker_connects", "Connection attempts of devices, by result.", "result", broker.connects)
-    yield _counters("broker_dropped", "Connections that the broker ended, by reason.", "reason", broker.dropped)
+    yield _counters("broker_dropped", "What the broker did not deliver, or ended.", "reason", broker.dropped)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

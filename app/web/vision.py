@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-import gevent
 from flask import Blueprint, Request, Response, json, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
@@ -25,6 +24,7 @@ from app.protocol.malformed import Malformed
 from app.protocol.tokens import Purpose, TokenRefused
 from app.throttle import Throttle
 from app.voice.provider import ProviderFault
+from app.voice.tts.pool import in_pool
 from app.web import body, identity
 from app.web.node import Look, Node
 from app.web.vision_offer import PATH
@@ -147,7 +147,7 @@ def _read(asking: Request) -> _Asked:
         raise _Refused(415, "the body has to be multipart/form-data with the fields question and file")
     document = body.read(asking, MAX_BYTES, BODY_SECONDS)
     # Two MiB take the parser some 10 ms of Python: in a pool thread, where the hub gets its turn in between.
-    asked: _Asked = gevent.get_hub().threadpool.apply(_parse, (document, boundary))
+    asked = in_pool(_parse, document, boundary)
     if not _is_picture(asked.picture):
         raise _Refused(415, "the file has to be a JPEG, PNG or WebP picture")
     return asked

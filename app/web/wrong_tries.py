@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from app.web.caller import IPAddress
 
@@ -13,6 +13,8 @@ FREE = 10
 """Wrong tries at once."""
 SECONDS_EACH = 12.0
 """So soon one of them is forgotten."""
+SITE = 6
+"""As many networks' worth all of an IPv6 /48 has together: whoever rents one has 65,536 networks."""
 MAX_NETWORKS = 10_000
 
 
@@ -25,15 +27,25 @@ class WrongTries:
 
     def wait(self, address: IPAddress) -> int:
         """Seconds until the network of ``address`` may try again; 0: now."""
-        left = self._clean_at.get(network_of(address), 0.0) - self._clock() - (FREE - 1) * SECONDS_EACH
+        clean_at = max(self._clean_at.get(key, 0.0) - (FREE * share - 1) * each for key, share, each in _counts(address))
+        left = clean_at - self._clock()
         return int(left) + 1 if left > 0 else 0
 
     def add(self, address: IPAddress) -> None:
         """A wrong try."""
-        key, now = network_of(address), self._clock()
-        self._clean_at[key] = max(self._clean_at.pop(key, now), now) + SECONDS_EACH
-        if len(self._clean_at) > MAX_NETWORKS:
+        now = self._clock()
+        for key, _, each in _counts(address):
+            self._clean_at[key] = max(self._clean_at.pop(key, now), now) + each
+        while len(self._clean_at) > MAX_NETWORKS:
             self._clean_at.popitem(last=False)
+
+
+def _counts(address: IPAddress) -> Iterator[tuple[str, int, float]]:
+    """Under what a try of ``address`` is counted: the key, for how many networks it stands, and the seconds of each try."""
+    network = network_of(address)
+    yield network, 1, SECONDS_EACH
+    if isinstance(address, ipaddress.IPv6Address):
+        yield f"{network[:12]}/48", SITE, SECONDS_EACH / SITE
 
 
 def network_of(address: IPAddress) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 
 from app.broker.rundir import run_directory
+from tests.ports import free_port
 from tests.waiting import eventually
 
 TOP = Path(__file__).resolve().parents[2]
@@ -29,14 +30,6 @@ from app.broker.process import run_broker
 from app.settings import load
 sys.exit(run_broker(load(Path(sys.argv[1])), sys.argv[2] or None, bool(sys.argv[3])))
 """
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as sock:
-        sock.bind((host, 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class BrokerProcess:
@@ -72,7 +65,7 @@ class BrokerProcess:
                 self.arguments, env=self.environment(), stdout=log, stderr=log, cwd=self.log_path.parent
             )
         if wait:
-            eventually(self.listens, 15, "the broker process listens")
+            eventually(self.listens, what="the broker process listens")
         return self
 
     def listens(self) -> bool:
@@ -105,7 +98,7 @@ class BrokerProcess:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(timeout=10)
+            return self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -148,7 +141,7 @@ class Operator:
 
     def status(self) -> dict[str, Any]:
         """The newest status message."""
-        return eventually(lambda: self.documents("/p2p/device_public/_server/broker"), 7, "a status message")[-1]
+        return eventually(lambda: self.documents("/p2p/device_public/_server/broker"), what="a status message")[-1]
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> None:
         self.client.publish(topic, payload, qos, retain).wait_for_publish(20)

@@ -9,9 +9,9 @@ import pytest
 from tests.broker.broker_process import BrokerProcess, Operator
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    """One broker process for a whole test file."""
+    """One broker process for all tests that leave it as they found it."""
     process = BrokerProcess(tmp_path_factory.mktemp("broker"), connect_seconds=1.0)
     process.start()
     yield process

@@ -16,6 +16,12 @@ def test_a_burst_passes_and_then_the_rate_holds() -> None:
     assert bucket.take(100.02) == pytest.approx(0.02)
 
 
+def test_a_heavy_event_counts_as_several() -> None:
+    bucket = TokenBucket(50, 200)
+    assert bucket.take(100.0, 200) == 0.0
+    assert bucket.take(100.0, 15) == pytest.approx(0.3)
+
+
 def test_a_pause_fills_the_bucket_to_the_burst_and_no_further() -> None:
     bucket = TokenBucket(8, 5)
     for _ in range(5):

@@ -15,7 +15,8 @@ from app.broker import Broker, BrokerConfigError, broker_config
 from app.broker.config import TEMPLATE, BrokerConfig
 from app.broker.rundir import BrokerError, create_run_directory, mosquitto_socket, run_directory, write_private
 from app.settings import Settings
-from tests.broker.broker_process import TOP, free_port
+from tests.broker.broker_process import TOP
+from tests.ports import free_port
 
 UNIX = {"type": "unix", "bind": "/run/x/m.sock"}
 ANYBODY = {"allow-anonymous": True}
@@ -121,7 +122,7 @@ print(broker.running, broker.pid)
 def run_script(port: int) -> list[str]:
     command = [sys.executable, "-c", SCRIPT, str(port)]
     result = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=20, env={**os.environ, "PYTHONPATH": str(TOP)}
+        command, capture_output=True, text=True, check=True, timeout=60, env={**os.environ, "PYTHONPATH": str(TOP)}
     )
     assert "Traceback" not in result.stderr
     return result.stdout.splitlines()

@@ -68,7 +68,7 @@ def test_packets_beyond_the_queue_drop_the_oldest_and_are_counted(start_broker: 
         device.send(b"".join(Publish("device-server", b"%d" % n).encode(Version.V311) for n in range(100)))
         device.ping()
         operator = Operator(broker.port, "/p2p/#")
-        eventually(lambda: operator.status()["dropped"]["uplink_overflow"] == 36, 8)
+        eventually(lambda: operator.status()["dropped"]["uplink_overflow"] == 36)
         operator.close()
 
 
@@ -77,7 +77,7 @@ def test_killing_the_broker_process_leaves_no_mosquitto(start_broker: Start) -> 
     (pid,) = broker.mosquitto_pids()
     broker.signal(signal.SIGKILL)
     assert broker.process is not None
-    broker.process.wait(5)
+    broker.process.wait(20)
     eventually(lambda: not alive(pid))
     assert broker.mosquitto_pids() == []
     again = broker.start()
@@ -122,7 +122,7 @@ def test_it_dies_with_its_parent_when_asked_to(tmp_path: Path) -> None:
     )
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
-    eventually(broker.mosquitto_pids, 10)
+    eventually(broker.mosquitto_pids)
     parent.kill()
     parent.communicate()
     eventually(lambda: not alive(pid))
@@ -135,10 +135,10 @@ def test_a_second_broker_process_waits_for_the_first(start_broker: Start, tmp_pa
     second.log_path = tmp_path / "second.log"
     second.start(wait=False)
     try:
-        eventually(lambda: "another broker process serves this state directory" in second.log(), 10)
+        eventually(lambda: "another broker process serves this state directory" in second.log())
         assert len(first.mosquitto_pids()) == 1
         assert first.stop() == 0
-        eventually(second.listens, 10)
+        eventually(second.listens)
         with RawClient.device(second.port, device_connect(new_mac())) as device:
             device.ping()
     finally:
@@ -162,8 +162,8 @@ def test_a_port_in_use_is_named_and_tried_again(start_broker: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         broker = start_broker(wait=False, listen_port=port)
-        eventually(lambda: f"port {port} (mqtt_server.listen_port)" in broker.log(), 10)
-    with RawClient.device(eventually(lambda: broker.listens() and broker.port, 10), device_connect(new_mac())) as device:
+        eventually(lambda: f"port {port} (mqtt_server.listen_port)" in broker.log())
+    with RawClient.device(eventually(lambda: broker.listens() and broker.port), device_connect(new_mac())) as device:
         device.ping()
 
 

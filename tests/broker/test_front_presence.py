@@ -116,7 +116,7 @@ def test_pings_keep_a_connection_alive_and_trickled_bytes_do_not(broker: BrokerP
             except OSError:
                 return True
 
-        eventually(trickled_out, 4)
+        eventually(trickled_out)
         pinging.ping()
 
 

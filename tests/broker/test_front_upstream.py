@@ -15,8 +15,9 @@ from app.broker.supervisor import find_mosquitto
 from app.broker.upstream import Upstream
 from app.protocol.mqtt import Publish, Version
 from app.sections import Mqtt
-from tests.broker.broker_process import OPERATOR, PASSWORD, BrokerProcess, Operator, free_port
+from tests.broker.broker_process import OPERATOR, PASSWORD, BrokerProcess, Operator
 from tests.broker.raw_client import RawClient, device_connect, new_mac
+from tests.ports import free_port
 from tests.waiting import eventually
 
 

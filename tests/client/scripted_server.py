@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,18 @@ from app.client.device import Device
 from app.client.event import Event
 from app.client.identity import Identity
 from app.client.mqtt_settings import MqttSettings
+from app.client.state import State
 from app.protocol.audio_packet import HEADER_SIZE, AudioPacket, nonce
 from app.protocol.cipher import DownlinkCipher, SessionCipher
 from app.protocol.messages import AudioParams
 from app.protocol.topics import device_public_topic, device_sub_topic
 from app.transport.paho_loop import GreenletLoop
+from tests.ports import free_port
+from tests.waiting import eventually as wait_for
 
 KEY = bytes(range(16))
 SSRC = 0x01020304
 HEAD_START = 3
-
-
-def wait_for(condition: Any, seconds: float = 20.0) -> Any:
-    """The first true value of ``condition``; lets greenlets run meanwhile."""
-    with gevent.Timeout(seconds, AssertionError(f"not within {seconds} s: {condition}")):
-        while not (value := condition()):
-            gevent.sleep(0.005)
-    return value
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Mosquitto:
@@ -66,7 +56,8 @@ class Mosquitto:
 
 class ScriptedServer:
     """Knobs: ``answers_hello``; ``changes`` go over the fields of its hello's udp object; ``silent`` sends no audio;
-    ``pace`` 0 sends all at once; ``hello_raw`` is sent instead of a hello; ``before_hello`` before it."""
+    ``pace`` 0 sends all at once; ``hello_raw`` is sent instead of a hello; ``before_hello`` before it; ``is_heard`` tells
+    whether the device has got the ``tts start``, before which it takes no audio."""
 
     def __init__(self, port: int) -> None:
         self.answers_hello, self.silent, self.pace = True, False, 1.0
@@ -84,6 +75,7 @@ class ScriptedServer:
         self.udp = green_socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind(("127.0.0.1", 0))
         self.ready = False
+        self.is_heard: Callable[[], bool] = lambda: True
         self.client = Client(CallbackAPIVersion.VERSION2, f"server-{port}")
         self.client.on_connect = lambda client, *_: client.subscribe("/p2p/device_public/#")
         self.client.on_subscribe = lambda *_: setattr(self, "ready", True)
@@ -153,7 +145,7 @@ class ScriptedServer:
         step = self.audio["frame_duration"] / 1000 * self.pace
         self.send(type="tts", state="start")
         self.send(type="tts", state="sentence_start", text="echo")
-        gevent.sleep(0.05)  # the device has to be speaking: MQTT is slower than UDP
+        wait_for(self.is_heard)  # MQTT is slower than UDP
         if not self.silent:
             for index, payload in enumerate(payloads):
                 if index > HEAD_START:
@@ -185,6 +177,7 @@ class Bench:
 
         device: Any = Device(identity, mqtt=settings, audio=audio, on_event=on_event, **options)
         self.devices.append(device)
+        self.server.is_heard = lambda: device.state is State.SPEAKING
         return device
 
     def names(self) -> list[str]:

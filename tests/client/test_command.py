@@ -10,7 +10,7 @@ import pytest
 from app.client import command
 from app.client.reply import Fate, Frame, Reply
 from app.opus.recording import read_opusp, write_opusp
-from tests.client.scripted_server import free_port
+from tests.ports import free_port
 
 
 def run(*arguments: str) -> int:

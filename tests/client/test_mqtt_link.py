@@ -9,7 +9,8 @@ from app.client.identity import Identity
 from app.client.leg import LegFailed
 from app.client.mqtt_settings import Endpoint, MqttSettings
 from app.protocol.malformed import Malformed
-from tests.client.scripted_server import Mosquitto, free_port
+from tests.client.scripted_server import Mosquitto
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from app.client.identity import Identity
 from app.client.leg import LegFailed
 from app.client.mqtt_settings import MqttSettings
 from app.client.websocket_settings import WebSocketSettings
-from tests.client.scripted_server import free_port
+from tests.ports import free_port
 
 IDENTITY = Identity("AA-BB-CC-DD-EE-01", "7b94d69a-9808-4c59-9c9b-704333b38aff")
 MQTT = {"endpoint": "h:2883", "client_id": "c", "username": "u", "password": "p", "publish_topic": "device-server"}

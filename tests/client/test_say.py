@@ -73,9 +73,9 @@ def test_a_burst_overflows_the_playback_queue(bench: Bench, packets: list[bytes]
     wait_for(lambda: "listen start" in bench.server.types())
     device.send_audio(packets[0])
     wait_for(lambda: bench.server.peer)
-    gevent.spawn(bench.server.reply, packets * 6)
-    wait_for(lambda: len(device.reply.frames) == 150)
-    assert device.reply.overflowed >= 150 - 125
+    gevent.spawn(bench.server.reply, packets * 8)
+    wait_for(lambda: len(device.reply.frames) == 200)
+    assert device.reply.overflowed >= 200 - 125 - 50, "it has played some meanwhile"
     assert {frame.fate for frame in device.reply.frames} == {Fate.PLAYED, Fate.OVERFLOWED}
 
 
@@ -236,7 +236,7 @@ def test_a_conversation_survives_a_goodbye_and_a_lost_mqtt_connection(bench: Ben
     seen = rounds.complete
     wait_for(lambda: rounds.complete > seen)
     stop.set()
-    talking.join(5)
+    talking.join(20)
     assert talking.successful()
 
 

@@ -33,6 +33,15 @@ def log_in(context: BrowserContext, password: str = PASSWORD) -> None:
     page.close()
 
 
+def cookies_of_login(browser: Browser, base_url: str) -> Any:
+    """The cookies of somebody who has logged in, for the ``storage_state`` of other contexts."""
+    context = new_context(browser, base_url)
+    log_in(context)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
 @pytest.fixture(scope="session")
 def console_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """One server with the offline assistant, for all tests of the console that leave it as they found it."""
@@ -64,12 +73,17 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def logged_in(browser: Browser, base_url: str) -> Any:
-    """The cookies of somebody who has logged in."""
-    context = new_context(browser, base_url)
-    log_in(context)
-    state = context.storage_state()
+    return cookies_of_login(browser, base_url)
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, base_url: str, logged_in: Any) -> Iterator[Page]:
+    """The page Try it, in which a whole file's tests import its scripts one by one."""
+    context = new_context(browser, base_url, storage_state=logged_in)
+    page = context.new_page()
+    page.goto("/try")
+    yield page
     context.close()
-    return state
 
 
 @pytest.fixture

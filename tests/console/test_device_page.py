@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.console.browsing import PHONE, accessibility_faults, keep_picture, overflow_pixels
 from tests.console.conftest import Open
 from tests.console.led_device import LedDevice
+from tests.console.test_devices_page import ask_ota
 from tests.system.running_server import RunningServer
 
 MAC, MUTE = "02:c1:00:00:00:01", "02:c1:00:00:00:02"
@@ -90,6 +91,62 @@ def test_a_tool_for_people_is_marked_and_asks_first(device: LedDevice, open_page
     page.get_by_role("dialog").get_by_role("button", name="Call").click()
     expect(tool.locator("output.answer")).to_contain_text("true")
     assert device.do("tools")["rebooted"] is True
+
+
+def test_a_device_that_has_just_come_is_said_to_have_and_is_completed_by_itself(
+    console_server: RunningServer, open_page: Open
+) -> None:
+    page, mac = open_page("/settings", locale="zh-CN"), "02:c1:00:00:00:05"
+    ask_ota(console_server, mac)
+    page.route(f"**/api/v1/devices/{mac}", lambda route: route.fulfill(status=404, json={"error": "not yet"}))
+    page.goto(f"/devices/{mac}")  # it is written down within two seconds: mostly this page is earlier
+    if page.locator("#settings").count() == 0:
+        expect(page.locator("#remembered .notice")).to_contain_text("设备刚刚接入")
+    page.unroute(f"**/api/v1/devices/{mac}")
+    page.get_by_label("名称").fill("厨房")
+    page.get_by_role("button", name="保存").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("厨房")
+
+
+@pytest.mark.usefixtures("device")
+def test_a_schema_that_no_input_can_have_spoils_no_other_tool(open_page: Open) -> None:
+    strange = {
+        "empty": {"type": "string", "maxLength": -1, "minLength": 0.5},
+        "crossed": {"type": "string", "minLength": 9, "maxLength": 1},
+        "huge": {"type": "string", "maxLength": 1e300},
+        "backwards": {"type": "integer", "minimum": 9, "maximum": 1},
+        "nothing": {},
+        "any": {"type": ["null", "integer"], "enum": [None, 1]},
+    }
+    parameters = {"type": "object", "properties": strange, "required": ["backwards"]}
+    page = open_page(PATH)
+    tools = [{"name": name, "description": "", "parameters": parameters, "for_people": False} for name in ("self.a", "self.b")]
+    page.route("**/tools", lambda route: route.fulfill(json={"tools": tools}))
+    page.get_by_role("button", name="Ask for its tools").click()
+    expect(page.locator("#tools details")).to_have_count(2)
+    expect(page.locator("#tools details").first.locator("input, select, textarea")).to_have_count(6)
+
+
+@pytest.mark.usefixtures("device")
+def test_a_choice_that_may_be_left_open_is_left_open(open_page: Open) -> None:
+    page, calls = open_page(PATH), []
+    parameters = {"type": "object", "properties": {"loud": {"type": "boolean"}}}
+    tool = {"name": "self.ring", "description": "", "parameters": parameters, "for_people": False}
+    page.route("**/tools", lambda route: route.fulfill(json={"tools": [tool]}))
+
+    def called(route: object) -> None:
+        calls.append(route.request.post_data_json["arguments"])  # type: ignore[attr-defined]
+        route.fulfill(json={"result": "answered", "message": "", "text": f"{len(calls)} rings"})  # type: ignore[attr-defined]
+
+    page.route("**/tools/call", called)
+    page.get_by_role("button", name="Ask for its tools").click()
+    page.locator("#tools summary").click()
+    page.get_by_role("button", name="Call").click()
+    expect(page.locator("#tools output")).to_contain_text("1 rings")
+    page.get_by_label("loud").select_option("no")
+    page.get_by_role("button", name="Call").click()
+    expect(page.locator("#tools output")).to_contain_text("2 rings")
+    assert calls == [{}, {"loud": False}]
 
 
 @pytest.mark.usefixtures("device")
@@ -183,9 +240,13 @@ def test_what_is_not_possible_is_said_with_the_reason(console_server: RunningSer
     page = open_page(f"/devices/{mac}")
     page.locator("#speak textarea").fill("Hello?")
     page.get_by_role("button", name="Speak").click()
-    expect(page.locator("#speak output")).to_contain_text("has not been connected over MQTT since")
+    expect(page.locator("#speak output")).to_contain_text("its MQTT connection has ended")
     page.get_by_role("button", name="Ask for its tools").click()
-    expect(page.locator("#tools")).to_contain_text("has not been connected over MQTT since")
+    expect(page.locator("#tools")).to_contain_text("its MQTT connection has ended")
+    page.get_by_role("link", name="中文").click()
+    page.locator("#alert input[name=message]").fill("你好")
+    page.get_by_role("button", name="显示", exact=True).click()
+    expect(page.locator("#alert output")).to_contain_text("联系不上设备")
 
 
 @pytest.mark.parametrize("name", ["02:c1:00:00:00:99", "kitchen"])

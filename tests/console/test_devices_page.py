@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.browsing import PHONE, Visit, accessibility_faults, keep_picture, new_context, overflow_pixels
+from tests.console.browsing import PHONE, WIDE, Visit, accessibility_faults, keep_picture, new_context, overflow_pixels
 from tests.console.conftest import Open, log_in, set_password
 from tests.console.led_device import LedDevice
 from tests.system.running_server import RunningServer
@@ -79,7 +79,7 @@ def test_the_first_device_gets_in_by_the_code_that_it_shows(gate: RunningServer,
     wrong = f"{(int(answer['activation']['code']) + 1) % 1_000_000:06d}"
     page.get_by_label("Code of six digits").fill(wrong)
     page.get_by_role("button", name="Activate").click()
-    expect(page.locator("#activated")).to_contain_text("no device waits with this code")
+    expect(page.locator("#activated")).to_contain_text("No device waits with this code")
     assert ask_ota(gate, mac, "activate")[0] == 202
     keep_picture(page, "devices-activation")
 
@@ -118,6 +118,53 @@ def test_a_long_list_has_pages_a_search_and_filters(gate: RunningServer, gate_vi
     expect(row(page, "02:c0:00:00:01:08")).to_be_visible()
     page.goto("/?show=session")
     expect(page.get_by_text("Nobody talks with a device right now.")).to_be_visible()
+
+
+def test_a_page_behind_the_last_one_leads_to_the_last_one(gate_visit: Visit) -> None:
+    page = gate_visit.page
+    page.goto("/?page=999&show=inactive&lang=en")
+    assert page.url.endswith("/?show=inactive&page=2")
+    assert page.locator("tr[data-device]").count() > 0
+    page.goto("/?page=7&q=nobody")
+    assert page.url.endswith("/?q=nobody")
+
+
+def test_a_code_that_is_being_typed_is_not_lost_to_a_new_device(gate: RunningServer, gate_visit: Visit) -> None:
+    page = gate_visit.page
+    page.goto("/")
+    remembered = int(page.locator("[data-figure=remembered]").inner_text())
+    page.get_by_label("Code of six digits").fill("123")
+    ask_ota(gate, "02:c0:00:00:02:00")
+    expect(page.get_by_text("There are new devices")).to_be_visible()
+    expect(page.locator("[data-figure=remembered]")).to_have_text(str(remembered + 1))
+    assert page.input_value("#code") == "123"
+
+
+def test_any_name_fits_into_any_window(gate: RunningServer, gate_visit: Visit) -> None:
+    page = gate_visit.page
+    for number, name in enumerate(("W" * 64, "مطبخ الطابق الثاني 3", "👩‍👩‍👧‍👦 <b>客厅</b>")):
+        page.goto(f"/devices/02:c0:00:00:01:0{number}")
+        page.locator("input[name=name]").fill(name)
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    for width in (320, 390, 720, 800, 980, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        for path in ("/?q=02:c0:00:00:01:0", "/devices/02:c0:00:00:01:00"):
+            page.goto(path)
+            expect(page.get_by_text("W" * 64)).to_be_visible()
+            assert overflow_pixels(page) == 0, (width, path)
+    page.set_viewport_size(WIDE)
+
+
+def test_what_is_not_ready_is_named_in_the_language_of_the_page(open_page: Open) -> None:
+    page = open_page("/settings", locale="zh-CN")
+    parts = [{"name": "broker", "ready": False, "reason": "Mosquitto is down"}, {"name": "udp", "ready": True, "reason": ""}]
+    figures = {"in_session": 0, "connected": None, "remembered": 0, "waiting": 0, "parts": parts}
+    stream = f"retry: 60000\n\nevent: figures\ndata: {json.dumps(figures)}\n\n"
+    page.route("**/api/v1/events?*", lambda route: route.fulfill(content_type="text/event-stream", body=stream))
+    page.goto("/")
+    expect(page.locator("#parts")).to_contain_text("未就绪：内置 MQTT 服务器。 设备目前无法通过 MQTT 连接。")
+    expect(page.locator("#parts small")).to_have_text("broker: Mosquitto is down")
 
 
 def test_who_is_here_is_shown_as_it_changes_with_its_vitals(console_server: RunningServer, open_page: Open) -> None:
@@ -165,6 +212,7 @@ def test_the_language_is_switched_and_remembered(open_page: Open) -> None:
     page = open_page("/")
     page.get_by_role("link", name="中文").click()
     expect(page.get_by_role("heading", name="设备", exact=True)).to_be_visible()
+    assert "lang" not in page.url  # a link that is copied from here has nobody's language
     page.goto("/?show=connected")
     expect(page.get_by_role("heading", name="设备", exact=True)).to_be_visible()
     assert page.locator("html").get_attribute("lang") == "zh-CN"

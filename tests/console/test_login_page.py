@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.console.browsing import PHONE, accessibility_faults, keep_picture, new_context, overflow_pixels
-from tests.console.conftest import PASSWORD
+from tests.console.conftest import PASSWORD, Open
+from tests.system.running_server import RunningServer
 
 
 def test_a_wrong_password_is_said_and_the_right_one_leads_on(browser: Browser, base_url: str) -> None:
@@ -46,6 +51,27 @@ def test_it_fits_a_phone(browser: Browser, base_url: str) -> None:
     assert accessibility_faults(page) == []
     keep_picture(page, "login-phone")
     context.close()
+
+
+def test_where_there_is_no_page_a_person_is_told_so_by_one(open_page: Open) -> None:
+    page = open_page("/setings", locale="zh-CN")
+    expect(page.get_by_role("heading", level=1)).to_have_text("没有这个页面")
+    assert accessibility_faults(page) == []
+    page.locator("main").get_by_role("link", name="设备").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("设备")
+
+
+@pytest.mark.parametrize("host", ["voice.example.org", "no host", "[::"])
+def test_everybody_else_is_told_so_in_json(console_server: RunningServer, host: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", console_server.http_port, timeout=10)
+    connection.putrequest("GET", "/setings", skip_host=True)
+    for name, value in (("Host", host), ("Accept", "text/html")):
+        connection.putheader(name, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 404
+    assert "there is nothing at this address" in json.loads(answer.read())["error"]
+    connection.close()
 
 
 def test_after_logging_out_the_back_button_shows_nothing(browser: Browser, base_url: str) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page
+from playwright.sync_api import Error, Page
 
 from app.opus.ogg import OggReader
 from app.opus.packet import duration_us
-from tests.console.browsing import new_context
 from tests.shared import packets_of
 
 WRITE = """async ([packets, options]) => {
@@ -22,15 +20,6 @@ DECODE = """async (bytes) => {
     const sound = await context.decodeAudioData(Uint8Array.from(bytes).buffer);
     return {seconds: sound.duration, peak: sound.getChannelData(0).reduce((peak, value) => Math.max(peak, Math.abs(value)), 0)};
 }"""
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, base_url: str, logged_in: Any) -> Iterator[Page]:
-    context = new_context(browser, base_url, storage_state=logged_in)
-    page = context.new_page()
-    page.goto("/try")
-    yield page
-    context.close()
 
 
 def written(page: Page, packets: list[bytes], **options: Any) -> bytes:

@@ -53,6 +53,17 @@ def test_a_voice_that_is_not_there_is_said_to_be_so(open_page: Open) -> None:
     assert "espeak-ng has no voice 'klingon'" in trial(page, "tts")
 
 
+def test_what_went_wrong_is_said_in_the_language_of_the_page(open_page: Open) -> None:
+    said = "voice.llm.openai: https://api.example.org does not accept the key (401): check OPENAI_API_KEY."
+    page = open_page("/settings", locale="zh-CN")
+    page.route(
+        "**/tests/llm", lambda route: route.fulfill(json={"ok": False, "provider": "openai", "error": said, "code": "key"})
+    )
+    outcome = trial(page, "llm")
+    assert "密钥不被接受" in outcome
+    assert said in outcome
+
+
 def test_voices_are_offered(open_page: Open) -> None:
     page = open_page("/settings")
     page.focus("form[data-stage=tts] input[name=voice]")
@@ -88,7 +99,7 @@ def test_values_say_where_they_come_from_and_can_be_searched(open_page: Open, co
     expect(port).to_be_visible()
     page.fill("#search", "UDP.LISTEN_PORT port")
     expect(page.locator("tr[data-setting]:visible")).to_have_count(1)
-    expect(page.locator("#count")).to_have_text("1 settings")
+    expect(page.locator("#count")).to_have_text("Settings shown: 1")
     page.fill("#search", "no such thing")
     expect(page.locator("#nothing")).to_be_visible()
     page.fill("#search", "")

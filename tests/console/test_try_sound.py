@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
-
-from tests.console.browsing import new_context
+from playwright.sync_api import Page
 
 RESAMPLE = """async ([hertz, fromRate, toRate]) => {
     const { Resampler } = await import("/console/static/try_resampler.js");
@@ -43,15 +40,6 @@ ANSWER = """async (request) => {
     device.set = (change) => Object.assign(device, change);
     return {response: new Tools(device).answer(request), lamp: device.lamp, volume: device.volume};
 }"""
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, base_url: str, logged_in: Any) -> Iterator[Page]:
-    context = new_context(browser, base_url, storage_state=logged_in)
-    page = context.new_page()
-    page.goto("/try")
-    yield page
-    context.close()
 
 
 @pytest.mark.parametrize("rates", [(48000, 16000), (44100, 16000), (16000, 48000)])

@@ -16,9 +16,10 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.console.browsing import keep_picture, launch, new_context
-from tests.console.conftest import log_in, set_password
+from tests.console.conftest import cookies_of_login, log_in, set_password
 from tests.console.test_try_page import heard_samples, opened, until
-from tests.system.running_server import RunningServer, free_port
+from tests.ports import free_port
+from tests.system.running_server import RunningServer
 from tests.waiting import eventually
 
 FAR = {"X-Forwarded-For": "198.51.100.7"}
@@ -48,11 +49,7 @@ def strict_url(strict_server: RunningServer) -> str:
 
 @pytest.fixture(scope="module")
 def strict_login(browser: Browser, strict_url: str) -> Any:
-    context = new_context(browser, strict_url)
-    log_in(context)
-    state = context.storage_state()
-    context.close()
-    return state
+    return cookies_of_login(browser, strict_url)
 
 
 def ask(page: Page, text: str) -> None:
@@ -97,6 +94,7 @@ def test_an_address_where_nobody_answers_is_named(browser: Browser, strict_url: 
     expect(page.locator("#try-trouble")).to_contain_text("could not be opened")
     expect(page.locator("#try-trouble")).to_contain_text(page.inner_text("#try-url"))
     until(page, "closed")
+    assert page.input_value("#try-words") == "hello"  # to be sent once more
     keep_picture(page, "try-not-opened")
     page.context.close()
 

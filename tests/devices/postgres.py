@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.system.running_server import free_port
+from tests.ports import free_port
 from tests.waiting import eventually
 
 PROGRAMS = "/usr/lib/postgresql"
@@ -73,7 +73,7 @@ class Postgres:
 
     def _answers(self) -> bool:
         try:
-            psycopg.connect(self._url("postgresql", "postgres"), connect_timeout=2).close()
+            psycopg.connect(self._url("postgresql", "postgres"), connect_timeout=20).close()
         except psycopg.OperationalError:
             return False
         return True

@@ -26,14 +26,14 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def started(database: Database, enforce: bool = True) -> KnownDevices:
     known = KnownDevices(DeviceStore(database), database.migrate, enforce=enforce)
     known.start()
-    wait_for(lambda: known.readiness() is None, 5, "the database was opened")
+    wait_for(lambda: known.readiness() is None, what="the database was opened")
     return known
 
 
 def test_what_was_seen_is_written_soon(database: Database) -> None:
     known = started(database)
     known.seen(sighting())
-    wait_for(lambda: DeviceStore(database).get(MAC) is not None, 5)
+    wait_for(lambda: DeviceStore(database).get(MAC) is not None)
     assert known.figures().written == 1
     known.stop()
 
@@ -57,10 +57,10 @@ def test_what_another_process_decides_is_known_soon(database: Database) -> None:
     assert known.standing_of(MAC) == STRANGER
     assert known.refusal(MAC) == known_module.NOT_ACTIVATED
     store.change(MAC, active=True, transport="udp")
-    wait_for(lambda: known.refusal(MAC) is None, 5)
+    wait_for(lambda: known.refusal(MAC) is None)
     assert known.standing_of(MAC) == Standing(True, Transport.UDP)
     store.change(MAC, active=False)
-    wait_for(lambda: known.refusal(MAC) == known_module.NOT_ACTIVATED, 5)
+    wait_for(lambda: known.refusal(MAC) == known_module.NOT_ACTIVATED)
     known.stop()
 
 
@@ -83,7 +83,7 @@ def test_before_the_database_answered_nobody_is_let_in_and_nobody_waits(tmp_path
     database = Database(read_url("postgres://nobody@127.0.0.1:1/x", tmp_path), tmp_path / "lock")
     known = KnownDevices(DeviceStore(database), database.migrate, enforce=True)
     known.start()
-    wait_for(lambda: known.figures().errors > 2, 5, "it keeps at it")
+    wait_for(lambda: known.figures().errors > 2, what="it keeps at it")
     assert known.refusal(MAC) == known_module.NOT_READY
     with pytest.raises(DatabaseUnavailable):
         known.standing_of(MAC)
@@ -96,16 +96,16 @@ def test_what_was_seen_during_an_outage_is_written_after_it(postgres: Postgres, 
     store = DeviceStore(database)
     store.remember([sighting()])
     store.change(MAC, active=True)
-    wait_for(lambda: known.refusal(MAC) is None, 5)
+    wait_for(lambda: known.refusal(MAC) is None)
     postgres.stop()
     try:
         known.seen(sighting(at=7000))
-        wait_for(lambda: known.readiness() is not None, 5, "the outage is noticed")
+        wait_for(lambda: known.readiness() is not None, what="the outage is noticed")
         assert known.refusal(MAC) is None, "who is known talks on"
         assert known.standing_of(MAC).active
     finally:
         postgres.start()
-    wait_for(lambda: known.readiness() is None, 10, "the database is used again")
+    wait_for(lambda: known.readiness() is None, what="the database is used again")
     device = store.get(MAC)
     assert device is not None
     assert device.last_seen == 7000
@@ -127,9 +127,9 @@ def test_rows_that_the_database_refuses_do_not_block_the_others(postgres: Postgr
     database = Database(read_url(postgres.new_url(), tmp_path), tmp_path / "lock")
     known = started(database)
     known.seen(sighting(client_id="x" * 500))
-    wait_for(lambda: known.figures().dropped == 1, 5)
+    wait_for(lambda: known.figures().dropped == 1)
     known.seen(sighting())
-    wait_for(lambda: known.figures().written == 1, 5)
+    wait_for(lambda: known.figures().written == 1)
     known.stop()
     database.close()
 
@@ -197,6 +197,6 @@ def test_a_device_that_was_deleted_is_a_stranger_though_it_was_just_read(
     monkeypatch.setattr(known, "_store", store)
     monkeypatch.setattr(store, "decisions", deleted_meanwhile)
     known.start()
-    wait_for(lambda: known.readiness() is None, 5, "the database was opened")
+    wait_for(lambda: known.readiness() is None, what="the database was opened")
     assert known.standing_of(MAC) == STRANGER
     known.stop()

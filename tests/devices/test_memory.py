@@ -80,7 +80,7 @@ def test_turns_are_written_soon_and_together(memory: Memory, database: Database,
     device = opened(memory)
     for number in range(50):
         talk(device, number)
-    wait_for(lambda: memory.figures().waiting == 0, 10)
+    wait_for(lambda: memory.figures().waiting == 0)
     assert memory.figures().written < 50
     assert "answer 49" in HistoryStore(database).load([MAC])[MAC].messages
 
@@ -97,7 +97,7 @@ def test_a_session_that_follows_at_once_knows_what_is_not_written_yet(
 
 def test_of_a_session_that_is_over_nothing_stays_in_memory(memory: Memory) -> None:
     talk(opened(memory))
-    wait_for(lambda: memory.figures().waiting == 0, 10)
+    wait_for(lambda: memory.figures().waiting == 0)
     assert len(memory._live) == 0
 
 
@@ -118,7 +118,7 @@ def test_what_an_operator_changes_a_living_session_gets_to_know(database: Databa
     talk(device)
     devices.change(MAC, prompt="You are a pirate.")
     memory.reread(MAC)
-    wait_for(lambda: device.profile.prompt == "You are a pirate.", 10)
+    wait_for(lambda: device.profile.prompt == "You are a pirate.")
     assert texts(device) == ["question 1", "answer 1"], "and what was said is not there twice"
 
 
@@ -129,7 +129,7 @@ def test_what_is_forgotten_does_not_come_back(database: Database, memory: Memory
     assert texts(device) == []
     assert not memory.forget(MAC)
     talk(device, 2)
-    wait_for(lambda: memory.figures().waiting == 0, 10)
+    wait_for(lambda: memory.figures().waiting == 0)
     assert "question 1" not in HistoryStore(database).load([MAC])[MAC].messages
 
 
@@ -179,7 +179,7 @@ def test_before_the_database_is_open_nobody_waits_for_it(tmp_path: Path) -> None
     talk(device)
     database.migrate()
     trouble.clear()
-    wait_for(lambda: memory.figures().written == 1, 10)
+    wait_for(lambda: memory.figures().written == 1)
     assert device.is_loaded
     memory.stop()
     database.close()

@@ -69,7 +69,7 @@ def says_hello(settings: Mapping[str, str]) -> dict[str, Any]:
     try:
         wait_for(client.is_connected)
         client.publish(settings["publish_topic"], json.dumps(HELLO))
-        return wait_for(lambda: answers and answers[0], 5, "an answer to hello") or {}
+        return wait_for(lambda: answers and answers[0], what="an answer to hello") or {}
     finally:
         client.disconnect()
         client.loop_stop()
@@ -82,9 +82,9 @@ def test_a_device_is_activated_by_the_command_talks_and_is_refused_once_it_is_de
     assert ask(server, "/xiaozhi/ota/activate", {})[0] == 200
     settings = ota(server)["mqtt"]
     assert says_hello(settings)["type"] == "hello"
-    wait_for(lambda: "bread" in command(server, "devices", "list"), 8, "the device is written")
+    wait_for(lambda: "bread" in command(server, "devices", "list"), what="the device is written")
     command(server, "devices", "deactivate", MAC)
-    refusal = wait_for(lambda: (answer := says_hello(settings))["type"] == "alert" and answer, 8, "the refusal")
+    refusal = wait_for(lambda: (answer := says_hello(settings))["type"] == "alert" and answer, what="the refusal")
     assert "not activated" in refusal["message"]
     assert "activation" in ota(server)
     assert server.metrics()['hellos_total{result="refused_inactive"}'] >= 1
@@ -92,10 +92,10 @@ def test_a_device_is_activated_by_the_command_talks_and_is_refused_once_it_is_de
 
 def test_an_outage_of_the_database_is_ridden_out(server: RunningServer, postgres: Postgres) -> None:
     command(server, "devices", "activate", ota(server, KNOWN)["activation"]["code"])
-    wait_for(lambda: "mqtt" in ota(server, KNOWN), 5)
+    wait_for(lambda: "mqtt" in ota(server, KNOWN))
     postgres.stop()
     try:
-        wait_for(lambda: server.get("/readyz")[0] == 503, 10, "the outage is noticed")
+        wait_for(lambda: server.get("/readyz")[0] == 503, what="the outage is noticed")
         assert "mqtt" in ota(server, KNOWN), "a known device is served from memory"
         status, headers, body = ask(server, "/xiaozhi/ota/", {}, **{"Device-Id": UNKNOWN})
         assert status == 503
@@ -113,7 +113,7 @@ def test_firmware_is_added_offered_and_downloaded(server: RunningServer, tmp_pat
     content = image("1.5.0", size=3_000_000)
     (tmp_path / "built.bin").write_bytes(content)
     command(server, "firmware", "add", str(tmp_path / "built.bin"), "--board", "bread")
-    url = wait_for(lambda: ota(server)["firmware"]["url"], 8, "the image is offered")
+    url = wait_for(lambda: ota(server)["firmware"]["url"], what="the image is offered")
     assert url == f"http://127.0.0.1:{server.http_port}/xiaozhi/firmware/bread/1.5.0.bin"
     path = "/xiaozhi/firmware/bread/1.5.0.bin"
     status, headers, body = ask(server, path, method="GET")

@@ -16,8 +16,9 @@ import gevent
 from tests.broker.broker_process import BrokerProcess
 from tests.foreign.certificates import Authority
 from tests.foreign.tls_mosquitto import TlsMosquitto
+from tests.ports import free_port
 from tests.proxy.scripted_proxy import FORWARDED, ScriptedProxy
-from tests.system.running_server import TOP, RunningServer, free_port, wait_for
+from tests.system.running_server import READY_SECONDS, TOP, RunningServer, wait_for
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def test_a_wrong_external_host_is_said_with_the_address_the_audio_went_to(tmp_pa
 
 
 def test_a_wrong_external_port_is_said(tmp_path: Path) -> None:
-    wrong = free_port(socket.SOCK_DGRAM)
+    wrong = free_port()
     with broken(tmp_path, {"udp": {"external_port": wrong}}) as server:
         report = examined(server, "--ota", server.ota_url)
     assert list(report.faults()) == ["udp"]
@@ -193,7 +194,7 @@ def test_a_broker_that_is_down_is_said_by_the_server_and_by_the_way(tmp_path: Pa
     server = broken(tmp_path, config)
     server.start(wait=False)
     try:
-        wait_for(lambda: "cannot be reached" in server.readiness(), 20, "the server says that its broker is away")
+        wait_for(lambda: "cannot be reached" in server.readiness(), READY_SECONDS, "the server says that its broker is away")
         report = examined(server, "--ota", server.ota_url)
     finally:
         server.clear()
@@ -290,7 +291,7 @@ def test_a_server_that_wants_devices_activated_is_walked_after_the_doctor_s_is(t
         (sentence,) = before.of("ota")
         words = sentence.partition("`python -m app ")[2].partition("`")[0].split()
         command = [sys.executable, "-m", "app", *words]
-        subprocess.run(command, cwd=TOP, env=server.environment, check=True, capture_output=True, timeout=20)
+        subprocess.run(command, cwd=TOP, env=server.environment, check=True, capture_output=True, timeout=60)
 
         def walked() -> Report | None:
             """None until the server has noticed the command's work, which it looks for every two seconds."""

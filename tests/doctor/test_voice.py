@@ -12,7 +12,7 @@ from app.doctor import voice
 from app.doctor.finding import Finding, State
 from app.sections import Voice
 from tests.openai_server.process import OpenAiServer
-from tests.system.running_server import free_port
+from tests.ports import free_port
 from tests.wyoming_server.process import WyomingServer
 
 KEY = "sk-hush-hush"

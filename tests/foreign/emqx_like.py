@@ -74,7 +74,7 @@ class EmqxLike:
 
     def _may_log_in(self, connect: Connect) -> bool:
         question = {"clientid": connect.client_id, "username": connect.username, "password": (connect.password or b"").decode()}
-        connection = http.client.HTTPConnection("127.0.0.1", self._http_port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self._http_port, timeout=20)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
         connection.request("POST", "/xiaozhi/mqtt/auth", json.dumps(question), headers)
         response = connection.getresponse()

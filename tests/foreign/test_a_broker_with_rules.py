@@ -11,8 +11,9 @@ import pytest
 
 from app.client.leg import LegFailed
 from tests.foreign.emqx_like import SERVER_NAME, SPELLINGS, EmqxLike
+from tests.ports import free_port
 from tests.system.devices import SHORT, one_device
-from tests.system.running_server import RunningServer, free_port, wait_for
+from tests.system.running_server import RunningServer, wait_for
 
 TOKEN = "the-token"
 
@@ -81,4 +82,4 @@ def test_a_broker_whose_rule_is_missing_is_said(tmp_path: Path) -> None:
         device.connect()
         with pytest.raises(LegFailed, match="rename"):
             device.open_channel(0.3)
-        wait_for(lambda: "does not rename that topic" in server.log(), 5, server.log())
+        wait_for(lambda: "does not rename that topic" in server.log(), what=server.log())

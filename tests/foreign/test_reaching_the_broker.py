@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gevent.server import StreamServer
 
+from app.protocol.mqtt import Connack, Kind, Splitter, Suback, Subscribe, Version
 from app.secrets import Secrets
 from app.settings import Settings, SettingsError
 from app.transport.mqtt import MqttClient
@@ -37,7 +40,7 @@ def client(port: int, **mqtt: Any) -> Iterator[tuple[MqttClient, list[tuple[str,
 def talks(port: int, **mqtt: Any) -> None:
     """It connects, and hears what it publishes itself, a long message too."""
     with client(port, **mqtt) as (made, heard):
-        wait_for(lambda: made.is_connected, 10, "connected")
+        wait_for(lambda: made.is_connected, what="connected")
         payloads = [b"short", bytes(range(256)) * 250, b"after"]
 
         def came() -> bool:
@@ -45,16 +48,41 @@ def talks(port: int, **mqtt: Any) -> None:
                 made.publish(DEVICE, b"first")
             return bool(heard)
 
-        wait_for(came, 5, "the subscription stands")
+        wait_for(came, what="the subscription stands")
         for payload in payloads:
             made.publish(DEVICE, payload)
-        wait_for(lambda: [payload for _, payload in heard if payload != b"first"] == payloads, 5, "all came, in order")
+        wait_for(lambda: [payload for _, payload in heard if payload != b"first"] == payloads, what="all came, in order")
 
 
 def trouble(port: int, **mqtt: Any) -> str:
     """What it says when it cannot get in."""
     with client(port, **mqtt) as (made, _):
-        return wait_for(lambda: (said := made.readiness()) and "it is connecting" not in said and said, 10, "a sentence")
+        return wait_for(lambda: (said := made.readiness()) and "it is connecting" not in said and said, what="a sentence")
+
+
+def test_an_account_that_may_not_subscribe_is_said_until_it_may() -> None:
+    may = False
+
+    def serve(sock: socket.socket, _peer: object) -> None:
+        splitter = Splitter(10_000)
+        with sock:
+            while data := sock.recv(4096):
+                splitter.feed(data)
+                while frame := splitter.next():
+                    if frame.kind == Kind.CONNECT:
+                        sock.sendall(Connack(0).encode(Version.V311))
+                    elif frame.kind == Kind.SUBSCRIBE:
+                        wanted = Subscribe.decode(frame, Version.V311)
+                        codes = bytes(0 if may else 0x80 for _ in wanted.filters)
+                        sock.sendall(Suback(wanted.packet_id, codes).encode(Version.V311))
+
+    server = StreamServer(("127.0.0.1", 0), serve)
+    server.start()
+    with client(server.server_port) as (connecting, _):
+        wait_for(lambda: "does not let us subscribe to /p2p/device_public/#" in (connecting.readiness() or ""))
+        may = True
+        wait_for(lambda: connecting.is_connected)
+    server.stop()
 
 
 def test_tcp_with_an_account(foreign: TlsMosquitto) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from tests.foreign.certificates import Authority
 from tests.foreign.tls_mosquitto import DEVICES, SERVER, TlsMosquitto
+from tests.ports import free_port
 from tests.system.devices import SHORT, one_device
-from tests.system.running_server import TOP, RunningServer, free_port, wait_for
+from tests.system.running_server import TOP, RunningServer, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +55,10 @@ def front(server: RunningServer, upstream: str, **environment: str) -> Iterator[
             stderr=log,
         )
     try:
-        wait_for(lambda: "devices can connect" in log_path.read_text(), 10, "the front listens")
+        wait_for(lambda: "devices can connect" in log_path.read_text(), what="the front listens")
         yield log_path
         process.send_signal(signal.SIGTERM)
-        wait_for(lambda: process.poll() is not None, 5, "the front ends")
+        wait_for(lambda: process.poll() is not None, what="the front ends")
         assert process.returncode == 0
     finally:
         process.kill()
@@ -80,7 +81,7 @@ def test_the_front_shows_its_certificate(server: RunningServer, foreign: TlsMosq
 
 def test_a_broker_that_is_not_trusted_is_said(server: RunningServer, foreign: TlsMosquitto, stranger: Path) -> None:
     with front(server, f"mqtts://localhost:{foreign.tls_port}", XIAOZHI_MQTT__CA_FILE=str(stranger)) as log:
-        wait_for(lambda: "certificate is not trusted" in log.read_text(), 5, log.read_text())
+        wait_for(lambda: "certificate is not trusted" in log.read_text(), what=log.read_text())
         assert "mqtt.ca_file" in log.read_text()
 
 
@@ -93,7 +94,7 @@ def test_a_ca_file_that_is_none_ends_the_front_with_a_sentence(server: RunningSe
         env={**server.environment, "XIAOZHI_MQTT__CA_FILE": str(bad), "XIAOZHI_MQTT_SERVER__LISTEN_PORT": str(free_port())},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert ended.returncode == 1

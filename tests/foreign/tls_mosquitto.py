@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 from tests.foreign.certificates import Authority, Certificate
-from tests.system.running_server import free_port, wait_for
+from tests.ports import free_port
+from tests.system.running_server import wait_for
 
 SERVER, DEVICES = ("xiaozhi_server", "the server's password"), ("somebody", "another password")
 
@@ -36,7 +37,7 @@ class TlsMosquitto:
 
     def start(self) -> None:
         self.process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(self.config)], stderr=subprocess.DEVNULL)
-        wait_for(lambda: all(map(_listens, (self.port, self.tls_port, self.ws_port))), 5, "the foreign Mosquitto listens")
+        wait_for(lambda: all(map(_listens, (self.port, self.tls_port, self.ws_port))), what="the foreign Mosquitto listens")
 
     def stop(self) -> None:
         self.process.kill()

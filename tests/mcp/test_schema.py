@@ -115,7 +115,7 @@ SCHEMAS = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SCHEMAS, JSON)
 def test_a_cleaned_schema_is_clean_and_small_and_can_be_held_against_anything(dirty: dict[str, Any], arguments: Any) -> None:
     try:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from tests.openai_server.behaviour import Behaviour
 from tests.openai_server.chat import Rule
 from tests.openai_server.record import Record
+from tests.stand_in import StandIn
 
-TOP = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
-
-
 KEY = "sk-stand-in"
 
 
@@ -26,37 +21,23 @@ class OpenAiServer:
     """A context manager: inside it the server runs. Nothing in here waits for anything but its own answers."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._server: StandIn | None = None
         self._ports: dict[str, int] = {}
 
     def __enter__(self) -> OpenAiServer:
-        arguments = [sys.executable, "-m", "tests.openai_server"]
-        self._process = subprocess.Popen(arguments, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self.__exit__()
-            raise RuntimeError("the stand-in did not start; what it said stands above")
-        self._ports = json.loads(line)
+        self._server = StandIn("tests.openai_server")
+        self._ports = self._server.ports
         return self
 
     def __exit__(self, *_: object) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.close()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            process.stdout.close()
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
 
     @property
     def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+        assert self._server is not None
+        return self._server.pid
 
     @property
     def base_url(self) -> str:

@@ -20,6 +20,7 @@ from tests.openai_server.behaviour import REFUSE, ROUTES, Behaviour
 from tests.openai_server.delivery import Broken, deliver, refuse
 from tests.openai_server.record import Record
 from tests.openai_server.wire import ClientGone, Connection, Request
+from tests.ports import free_port
 from tests.shared import SHARED, packets_of, recordings
 
 HOST = "127.0.0.1"
@@ -40,14 +41,13 @@ class Door:
         self._serve = serve
         self._connections: set[Connection] = set()
         self._server: StreamServer | None = None
-        self.port = 0
+        self.port = free_port()  # while it is closed nobody else gets it
         self.open()
 
     def open(self) -> None:
         if self._server is None:
             self._server = StreamServer((HOST, self.port), self._accept, backlog=512)
             self._server.start()
-            self.port = self._server.server_port
 
     def close(self) -> None:
         server, self._server = self._server, None

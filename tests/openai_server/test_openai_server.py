@@ -30,7 +30,7 @@ def client(stand_in: OpenAiServer) -> Iterator[openai.OpenAI]:
 
 
 def client_of(base_url: str) -> openai.OpenAI:
-    return openai.OpenAI(api_key="sk-test", base_url=base_url, max_retries=0, timeout=5)
+    return openai.OpenAI(api_key="sk-test", base_url=base_url, max_retries=0, timeout=20)
 
 
 def transcribe(client: openai.OpenAI, data: bytes, name: str = "speech.ogg") -> str:

@@ -120,7 +120,7 @@ def test_a_packet_of_any_length_is_laced(size: int) -> None:
 # Read
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     packets=st.lists(st.binary(max_size=600).map(lambda body: b"\x58" + body), max_size=40),
     cuts=st.lists(st.integers(1, 400), min_size=1, max_size=30),
@@ -135,7 +135,7 @@ def test_a_stream_may_come_in_pieces_of_any_size(packets: list[bytes], cuts: lis
     assert reader.is_complete
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_a_damaged_stream_is_malformed_or_gives_packets_of_the_stream(data: st.DataObject) -> None:
     stream = bytearray(ogg_opus(LAMP, 60))

@@ -62,7 +62,7 @@ def test_split_packets_are_the_ones_that_were_merged() -> None:
     assert repacketized(repacketized(packets, 120), 60) == repacketized(packets, 60)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     frames=st.lists(st.binary(max_size=300) | st.binary(min_size=2, max_size=2), min_size=1, max_size=40),
     cuts=st.lists(st.integers(1, 6), min_size=40, max_size=40),

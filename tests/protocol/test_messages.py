@@ -20,6 +20,7 @@ from app.protocol.messages import (
     Hello,
     Listen,
     Llm,
+    MalformedMessage,
     Mcp,
     Message,
     ServerHello,
@@ -122,6 +123,53 @@ def test_a_hello_without_details_means_what_firmware_means() -> None:
     assert isinstance(hello, Hello)
     assert hello.audio_params == AudioParams(format="opus", sample_rate=16000, channels=1, frame_duration=20)
     assert not hello.features.mcp
+
+
+@pytest.mark.parametrize("payload", [b'{"type":"abort"}\0', b'{"type":"abort"}\r\n\0\0', b'\xef\xbb\xbf{"type":"abort"}'])
+def test_what_a_language_puts_around_a_text_is_no_part_of_the_message(payload: bytes) -> None:
+    assert from_device(payload) == Abort()
+
+
+@pytest.mark.parametrize("features", [[], "mcp", 7, {"mcp": {"version": 1}, "aec": "maybe"}])
+def test_features_that_nobody_knows_are_none(features: object) -> None:
+    hello = from_device(json.dumps({"type": "hello", "features": features}))
+    assert isinstance(hello, Hello)
+    assert hello.features == Features()
+
+
+def test_an_odd_feature_leaves_the_others() -> None:
+    hello = from_device(b'{"type":"hello","features":{"mcp":true,"aec":[]}}')
+    assert isinstance(hello, Hello)
+    assert hello.features.mcp
+
+
+@pytest.mark.parametrize("version", ["1.0.0", -1, 10**40, 2.5, []])
+def test_a_version_that_is_none_counts_as_absent(version: object) -> None:
+    hello = from_device(json.dumps({"type": "hello", "version": version}))
+    assert isinstance(hello, Hello)
+    assert hello.version is None
+
+
+def test_the_format_s_name_may_be_spelled_as_people_spell_it() -> None:
+    hello = from_device(b'{"type":"hello","audio_params":{"format":"Opus"}}')
+    assert isinstance(hello, Hello)
+    assert hello.audio_params.format == "opus"
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_hello"),
+    [
+        (b'{"type":"hello","audio_params":{"channels":5}}', True),
+        (b'{"type":"hello","audio_params"', True),
+        (b'[{"type":"hello"}]', True),
+        (b'{"type":"listen","state":"detect","text":"hello","mode":"loud"}', False),
+        (b'{"type":"listen"', False),
+    ],
+)
+def test_of_a_malformed_message_it_is_known_whether_it_may_be_a_hello(payload: bytes, is_hello: bool) -> None:
+    with pytest.raises(MalformedMessage) as fault:
+        from_device(payload)
+    assert fault.value.is_hello is is_hello
 
 
 @pytest.mark.parametrize(

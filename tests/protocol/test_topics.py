@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocol.malformed import Malformed
-from app.protocol.topics import ClientId, check_uuid, device_id, sender_of, spellings
+from app.protocol.topics import ClientId, check_uuid, device_id, sender_of, spellings, with_colons
 
 hex_pair = st.text("0123456789abcdefABCDEF", min_size=2, max_size=2)
 macs = st.lists(hex_pair, min_size=6, max_size=6).map(":".join)
@@ -55,6 +55,18 @@ def test_a_sender_is_understood_in_every_spelling_and_answered_in_his(name: str)
 def test_a_topic_of_no_device_is_refused(topic: str) -> None:
     with pytest.raises(Malformed):
         sender_of(topic)
+
+
+@pytest.mark.parametrize("mac", ["11:22:33:44:55:aA", "11-22-33-44-55-aA", "11_22_33_44_55_aA", "1122334455aA"])
+def test_a_mac_is_read_with_any_separator_and_with_none(mac: str) -> None:
+    assert with_colons(mac) == "11:22:33:44:55:aA"
+    assert device_id(mac) == "11:22:33:44:55:aa"
+
+
+@pytest.mark.parametrize("mac", ["1122334455", "1122334455aabb", "11:22:33:4455:aa", "1122.3344.55aa", "1122334455ag"])
+def test_what_is_no_mac_is_refused(mac: str) -> None:
+    with pytest.raises(Malformed):
+        with_colons(mac)
 
 
 def test_a_client_has_three_spellings() -> None:

@@ -116,6 +116,18 @@ def test_a_broken_rule_has_its_close_code(stream: bytes, code: int) -> None:
     assert reader.violation.code == code
 
 
+@given(st.integers(1, 9), st.integers(0, 9))
+def test_no_more_frames_are_given_than_wanted_and_none_is_lost(most: int, count: int) -> None:
+    reader = FrameReader(masked=True)
+    sent = [(BINARY, bytes((number,))) for number in range(count)]
+    partial = encode_masked(TEXT, b"later", MASK)[:4]
+    given_out = [reader.feed(b"".join(encode_masked(*frame, MASK) for frame in sent) + partial, most)]
+    while reader.has_more:
+        given_out.append(reader.feed(b"", most))
+    assert all(len(frames) <= most for frames in given_out)
+    assert [frame for frames in given_out for frame in frames] == sent
+
+
 def test_what_came_before_a_violation_counts() -> None:
     reader = FrameReader(masked=True)
     assert reader.feed(encode_masked(BINARY, b"good", MASK) + encode(BINARY, b"bad")) == [(BINARY, b"good")]

@@ -54,9 +54,9 @@ def told(proxy: ScriptedProxy, ca: Path | None, host: str = "voice.example.org",
 
     def ask() -> dict[str, Any]:
         connection = (
-            http.client.HTTPSConnection("localhost", proxy.port, context=ssl.create_default_context(cafile=ca), timeout=5)
+            http.client.HTTPSConnection("localhost", proxy.port, context=ssl.create_default_context(cafile=ca), timeout=20)
             if ca
-            else http.client.HTTPConnection("localhost", proxy.port, timeout=5)
+            else http.client.HTTPConnection("localhost", proxy.port, timeout=20)
         )
         extra = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request("POST", "/xiaozhi/ota/", "{}", {**DEVICE, "Host": host, **extra})
@@ -88,7 +88,7 @@ def test_the_page_for_people_names_the_https_address(trusting: RunningServer) ->
     with proxied(trusting, None, {**FORWARDED, "X-Forwarded-Host": "voice.example.org"}) as proxy:
 
         def page() -> str:
-            connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
             connection.request("GET", "/xiaozhi/ota/")
             return connection.getresponse().read().decode()
 

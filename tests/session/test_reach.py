@@ -8,6 +8,7 @@ import pytest
 
 from app.protocol.messages import Alert, Custom, Features, System
 from app.session.reach import BrokerAway, Outcome, Result, Unreachable
+from app.session.saying import Saying
 from app.session.session import NotPossible
 from app.session.state import Event
 from tests.session.reachable_house import MAC, TOPIC, ReachableHouse, SilentTools
@@ -33,7 +34,7 @@ def connected(house: ReachableHouse) -> ReachableHouse:
 def test_a_text_is_spoken_in_the_session(house: ReachableHouse) -> None:
     session = house.hello()
     session.receive_audio(1, b"\x58")
-    assert house.reach.speak(MAC, "Dinner is ready.") == Outcome(Result.SPOKEN, "The device speaks the text now.")
+    assert house.reach.speak(MAC, "Dinner is ready.") == Outcome(Result.SPOKEN, "The device speaks the text now.", Saying.SPOKEN)
     assert house.conversations[0].spoken == ["Dinner is ready."]
     assert house.sent == []
 
@@ -46,7 +47,9 @@ def test_a_text_that_has_to_wait_for_its_turn_is_queued(house: ReachableHouse) -
 
 def test_before_any_audio_has_come_it_is_said_that_the_text_may_not_be_heard(house: ReachableHouse) -> None:
     house.hello()
-    assert "may not hear it" in house.reach.speak(MAC, "Dinner").message
+    outcome = house.reach.speak(MAC, "Dinner")
+    assert "may not hear it" in outcome.message
+    assert outcome.code is Saying.SPOKEN_UNHEARD
 
 
 def test_a_conversation_that_cannot_says_why(house: ReachableHouse) -> None:

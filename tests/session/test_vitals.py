@@ -56,6 +56,18 @@ def test_loss_is_the_share_of_the_interval(house: LiveHouse) -> None:
     assert [sample.loss for sample in house.live.vitals(MAC)] == [pytest.approx(1 / 4), 0.0, None]
 
 
+def test_a_strangers_packets_make_no_negative_loss_once_the_device_has_come(house: LiveHouse) -> None:
+    reception = house.hello().channel.reception
+    for number in range(8):
+        reception.next(number * 0.06)
+    house.sample()
+    reception.restart()
+    reception.next(1.0)
+    reception.leap(1, 1.12)
+    house.sample()
+    assert [sample.loss for sample in house.live.vitals(MAC)] == [0.0, pytest.approx(1 / 3)]
+
+
 def test_packets_that_come_late_after_all_make_no_negative_loss(house: LiveHouse) -> None:
     reception = house.hello().channel.reception
     reception.leap(2, 1.0)

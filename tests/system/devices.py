@@ -22,6 +22,10 @@ from tests.system.running_server import RunningServer, wait_for
 LAMP = packets_of("lamp.opusp")
 SHORT = LAMP[14:24]
 """Ten packets of speech, 0.6 s."""
+LOOSE_MS = 1000.0
+"""Far above what is right: the machine may be busy. The benchmark measures what is right."""
+SLIGHT_MS = 100.0
+"""Less than the head start of a reply, so that a ``tts stop`` behind the last frame sent is noticed."""
 
 
 class TalkingDevice(Device):
@@ -83,6 +87,15 @@ def devices(server: RunningServer, count: int = 1, **how: Any) -> Iterator[list[
 def one_device(server: RunningServer, **how: Any) -> Iterator[TalkingDevice]:
     with devices(server, 1, **how) as made:
         yield made[0]
+
+
+def check_in_time(reply: Reply) -> None:
+    """Every frame came when it had to be played, and ``tts stop`` after the last one was."""
+    late = max(reply.lateness_ms)
+    assert late < LOOSE_MS, reply.summary()
+    assert reply.stop_margin_ms is not None, reply.summary()
+    # Where this process itself got its frames late, its play-out is behind the server's.
+    assert reply.stop_margin_ms > -late - SLIGHT_MS, reply.summary()
 
 
 def together(jobs: Sequence[Callable[[], Any]], seconds: float = 60.0) -> list[Any]:

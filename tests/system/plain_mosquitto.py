@@ -7,7 +7,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-from tests.system.running_server import free_port, wait_for
+from tests.ports import free_port
+from tests.system.running_server import wait_for
 
 
 class PlainMosquitto:
@@ -30,7 +31,7 @@ class PlainMosquitto:
 
     def start(self) -> None:
         self.process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(self._config)], stderr=subprocess.DEVNULL)
-        wait_for(self._listens, 5, "the plain Mosquitto listens")
+        wait_for(self._listens, what="the plain Mosquitto listens")
 
     def _listens(self) -> bool:
         with contextlib.closing(socket.socket()) as probe:

@@ -8,38 +8,20 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import gevent
+from tests.ports import free_port
+from tests.waiting import eventually as wait_for
 
 TOP = Path(__file__).resolve().parents[2]
 GUNICORN = (sys.executable, "-m", "gunicorn", "-k", "gevent", "wsgi:app")
 READY_SECONDS = 60.0
 
-T = TypeVar("T")
 _METRIC = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
-
-
-def wait_for(condition: Callable[[], T], seconds: float = 20.0, what: str = "") -> T:
-    """The first true value of ``condition``; the devices of this process go on meanwhile."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what or condition}")
-        gevent.sleep(0.02)
-    return value
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RunningServer:
@@ -59,8 +41,7 @@ class RunningServer:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.state_dir = directory / "state"
-        self.http_port, self.mqtt_port = free_port(), free_port()
-        self.udp_port = free_port(socket.SOCK_DGRAM)
+        self.http_port, self.mqtt_port, self.udp_port = free_port(), free_port(), free_port()
         self.arguments = [*GUNICORN, *arguments]
         ours = ("XIAOZHI_", "OPENAI_", "PORT", "DATABASE_URL")
         self.environment = {
@@ -149,8 +130,7 @@ class RunningServer:
         master = self.process.pid
         return wait_for(
             lambda: next((pid for pid, command in sorted(self.pids().items()) if pid != master and mark in command), 0),
-            5,
-            f"a process {mark!r}",
+            what=f"a process {mark!r}",
         )
 
     @property
@@ -181,7 +161,7 @@ class RunningServer:
 
     def get(self, path: str) -> tuple[int, bytes]:
         """A GET; status 0 when nobody answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=2)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=20)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

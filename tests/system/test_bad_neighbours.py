@@ -39,7 +39,7 @@ def raw(server: RunningServer, data: bytes) -> None:
         try:
             sock.sendall(data)
             sock.settimeout(0.0)
-            wait_for(lambda: _closed(sock), 8, "the front closes")
+            wait_for(lambda: _closed(sock), what="the front closes")
         except (ConnectionError, BrokenPipeError):
             pass
 
@@ -92,7 +92,7 @@ def test_a_packet_of_one_mebibyte_ends_its_connection_only(server: RunningServer
         assert greedy._link is not None
         greedy._link.publish(bytes(1 << 20))
         greedy.wait_for_event("mqtt_lost")
-        wait_for(lambda: server.metrics()['broker_dropped_total{reason="too_large"}'] >= 1, 8, "it is counted")
+        wait_for(lambda: server.metrics()['broker_dropped_total{reason="too_large"}'] >= 1, what="it is counted")
 
 
 def test_a_device_reaches_no_topic_of_another(server: RunningServer, talker: TalkingDevice) -> None:
@@ -107,7 +107,7 @@ def test_a_device_reaches_no_topic_of_another(server: RunningServer, talker: Tal
         client.subscribe([(f"/p2p/device_sub/{other_mac}", 0), ("/p2p/#", 0), ("#", 0)])
         nosy._link._loop._wake.set()  # type: ignore[union-attr]
         gevent.sleep(0.5)
-        wait_for(lambda: talker.reply.complete, 10)
+        wait_for(lambda: talker.reply.complete)
         heard = [event.name for event in nosy.events if event.name in ("tts_start", "stt", "goodbye_received")]
         assert heard == []
         if nosy.channel is None:

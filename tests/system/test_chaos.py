@@ -16,13 +16,15 @@ from gevent.event import Event
 
 from app.client.converse import Rounds, converse
 from app.client.reply import Reply
-from tests.system.devices import LAMP, SHORT, TalkingDevice, devices, one_device, together
+from tests.system.devices import LAMP, LOOSE_MS, SHORT, TalkingDevice, devices, one_device, together
 from tests.system.running_server import RunningServer, wait_for
 
-BACK_SECONDS = 30.0
+BACK_SECONDS = 60.0
 """Patience for a busy machine: alone it takes 3 to 6 s, and 10 are asked for."""
 ROUND_SECONDS = len(SHORT) * 0.06
 CROWD = 10
+END_SECONDS = 10.0
+"""What `docker stop` waits for an end by itself. Alone it takes 2 s."""
 
 
 class Crowd:
@@ -61,11 +63,11 @@ class Crowd:
         assert not dead, dead
         return all(begun > since for begun in self.last_begun)
 
-    def wait_until_all_talk(self, seconds: float) -> None:
+    def wait_until_all_talk(self) -> None:
         """Every device completes a round that it begins from now on."""
         since = time.monotonic()
         try:
-            wait_for(lambda: self.all_talk(since), seconds, "all devices talk again")
+            wait_for(lambda: self.all_talk(since), BACK_SECONDS, "all devices talk again")
         except AssertionError as error:
             silent = [self.rounds[index] for index in range(CROWD) if self.last_begun[index] <= since]
             raise AssertionError(f"{error}: {silent}") from None
@@ -93,7 +95,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def crowd(server: RunningServer) -> Iterator[Crowd]:
     made = Crowd(server)
     try:
-        made.wait_until_all_talk(15)
+        made.wait_until_all_talk()
         yield made
     finally:
         made.close()
@@ -106,27 +108,27 @@ def die(pid: int) -> None:
 def test_after_the_death_of_mosquitto_all_talk_again(server: RunningServer, crowd: Crowd) -> None:
     worker, broker, before = server.worker_pid, server.broker_pid, server.mosquitto_pid
     die(before)
-    crowd.wait_until_all_talk(BACK_SECONDS)
+    crowd.wait_until_all_talk()
     assert (server.worker_pid, server.broker_pid) == (worker, broker)
     assert server.mosquitto_pid != before
-    wait_for(lambda: server.metrics()["broker_mosquitto_restarts_total"] == 1, 8, "the restart is counted")
+    wait_for(lambda: server.metrics()["broker_mosquitto_restarts_total"] == 1, what="the restart is counted")
     assert server.metrics()["mqtt_reconnects_total"] >= 1
 
 
 def test_after_the_death_of_the_broker_process_all_talk_again(server: RunningServer, crowd: Crowd) -> None:
     worker, before, mosquitto = server.worker_pid, server.broker_pid, server.mosquitto_pid
     die(before)
-    crowd.wait_until_all_talk(BACK_SECONDS)
+    crowd.wait_until_all_talk()
     assert server.worker_pid == worker
     assert server.broker_pid != before
     assert mosquitto not in server.pids()
-    wait_for(lambda: server.metrics()["broker_process_restarts_total"] == 1, 8, "the restart is counted")
+    wait_for(lambda: server.metrics()["broker_process_restarts_total"] == 1, what="the restart is counted")
 
 
 def test_after_the_death_of_the_worker_all_talk_again(server: RunningServer, crowd: Crowd) -> None:
     before, broker, mosquitto = server.worker_pid, server.broker_pid, server.mosquitto_pid
     die(before)
-    crowd.wait_until_all_talk(BACK_SECONDS)
+    crowd.wait_until_all_talk()
     assert server.worker_pid != before
     assert (server.broker_pid, server.mosquitto_pid) == (broker, mosquitto)
     assert "sessions of a process that was killed are ended with a goodbye" in server.log()
@@ -136,7 +138,7 @@ def test_after_a_cut_of_every_mqtt_connection_all_talk_again_in_their_sessions(s
     reconnects = [device.reconnects for device in crowd.devices]
     for device in crowd.devices:
         device.cut_mqtt()
-    crowd.wait_until_all_talk(BACK_SECONDS)
+    crowd.wait_until_all_talk()
     assert all(device.reconnects > before for device, before in zip(crowd.devices, reconnects, strict=True))
     assert server.is_ready()
 
@@ -147,15 +149,14 @@ def test_the_audio_of_a_running_session_goes_on_while_the_broker_is_gone(server:
         device.hello()
         session = device.session_id
         talking = gevent.spawn(device.speak, LAMP[:24])
-        first = device.wait_for_event("first_audio", 10)
+        device.wait_for_event("first_audio")
         die(getattr(server, victim))
-        wait_for(lambda: len(device.reply.frames) == 24, 5, "the whole reply")
+        wait_for(lambda: len(device.reply.frames) == 24, what="the whole reply")
         reply = device.reply
         assert reply.heard == LAMP[:24]
-        assert max(reply.lateness_ms) < 500
-        assert reply.frames[-1].arrival - first.at < 24 * 0.06 + 0.5
+        assert max(reply.lateness_ms) < LOOSE_MS
         talking.join(15)
-        wait_for(server.is_ready, BACK_SECONDS, "ready again")
+        server.wait_until_ready()
         device.connect(patient=True)
         if victim == "mosquitto_pid":  # the front keeps the device's connection, so not even the end of the reply is lost
             assert device.of("mqtt_lost") == []
@@ -177,9 +178,9 @@ def test_sigterm_says_goodbye_and_leaves_nothing(tmp_path: Path) -> None:
     with RunningServer(tmp_path) as server, devices(server, CROWD) as crowd:
         together([device.hello for device in crowd])
         talking = [gevent.spawn(device.speak, LAMP) for device in crowd[:5]]
-        assert _end_of(server) < 5.0, server.log()
+        assert _end_of(server) < END_SECONDS, server.log()
         for device in crowd:
-            device.wait_for_event("goodbye_received", 2)
+            device.wait_for_event("goodbye_received")
         gevent.killall(talking)
         assert "Traceback" not in server.log()
 
@@ -194,11 +195,11 @@ def test_sigterm_says_goodbye_in_time_although_http_clients_hang(tmp_path: Path)
             head = "\r\n".join(["POST /xiaozhi/ota/ HTTP/1.1", *headers, "", "{"])
             slow.sendall(head.encode())
             dripping = gevent.spawn(_drip, slow)
-            wait_for(server.is_ready)
-            assert _end_of(server) < 5.0, server.log()
+            server.wait_until_ready()
+            assert _end_of(server) < END_SECONDS, server.log()
             dripping.kill()
         for device in pair:
-            device.wait_for_event("goodbye_received", 2)
+            device.wait_for_event("goodbye_received")
 
 
 def _drip(slow: socket.socket) -> None:
@@ -213,9 +214,9 @@ def test_sigint_as_from_a_terminal_ends_it_as_well(tmp_path: Path) -> None:
         device.hello()
         assert server.process is not None
         server.process.send_signal(signal.SIGINT)
-        assert server.ended(5.0) == 0
+        assert server.ended(END_SECONDS) == 0
         assert server.pids() == {}
-        device.wait_for_event("goodbye_received", 2)
+        device.wait_for_event("goodbye_received")
 
 
 def test_after_the_death_of_the_master_nothing_is_left(tmp_path: Path) -> None:
@@ -225,7 +226,7 @@ def test_after_the_death_of_the_master_nothing_is_left(tmp_path: Path) -> None:
         assert len(everything) == 4, everything
         die(server.master_pid)
         server.ended()
-        wait_for(lambda: not server.pids(), 8, "worker, broker and Mosquitto end")
+        wait_for(lambda: not server.pids(), what="worker, broker and Mosquitto end")
 
 
 def test_a_start_at_once_after_the_death_of_the_master_succeeds(tmp_path: Path) -> None:
@@ -234,7 +235,7 @@ def test_a_start_at_once_after_the_death_of_the_master_succeeds(tmp_path: Path) 
         die(server.master_pid)
         server.ended()
         server.start(wait=False)
-        wait_for(lambda: not before.keys() & server.pids().keys(), 8, "the processes of the server before have ended")
+        wait_for(lambda: not before.keys() & server.pids().keys(), what="the processes of the server before have ended")
         server.wait_until_ready()
         with one_device(server) as device:
             device.hello()

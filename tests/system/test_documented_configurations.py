@@ -21,10 +21,11 @@ from app.client.leg import LegFailed
 from app.client.mqtt_settings import MqttSettings
 from app.protocol import credentials
 from app.protocol.topics import ClientId
+from tests.ports import free_port
 from tests.shared import SHARED
 from tests.system.devices import SHORT, TalkingDevice
 from tests.system.plain_mosquitto import PlainMosquitto
-from tests.system.running_server import TOP, RunningServer, free_port, wait_for
+from tests.system.running_server import READY_SECONDS, TOP, RunningServer, wait_for
 
 ADMIN, PASSWORD = "admin", "test!@#"
 
@@ -160,10 +161,10 @@ def test_the_sample_with_an_external_broker_works_through_the_front_run_by_hand(
                 stderr=log,
             )
         try:
-            wait_for(lambda: "devices can connect" in front_log.read_text(), 10, "the front listens")
+            wait_for(lambda: "devices can connect" in front_log.read_text(), what="the front listens")
             converses(signed_device(server, front_port))
             front.send_signal(signal.SIGTERM)
-            wait_for(lambda: front.poll() is not None, 5, "the front ends")
+            wait_for(lambda: front.poll() is not None, what="the front ends")
             assert front.returncode == 0
         finally:
             front.kill()
@@ -182,7 +183,7 @@ def test_a_device_on_a_broker_without_renaming_is_said_in_the_log_once(tmp_path:
                     device.open_channel(0.3)
             device.shutdown()
             command = f"run `python -m app broker --upstream mqtt://127.0.0.1:{foreign.port}` in front of it"
-            wait_for(lambda: command in server.log(), 3, server.log())
+            wait_for(lambda: command in server.log(), what=server.log())
             assert server.log().count(command) == 1
             assert server.is_ready()
     finally:
@@ -194,7 +195,7 @@ def test_an_external_broker_that_does_not_know_our_password_is_said(tmp_path: Pa
     try:
         server = external(tmp_path, foreign).start(wait=False)
         try:
-            wait_for(lambda: "refuses us" in server.readiness(), 15, server.log())
+            wait_for(lambda: "refuses us" in server.readiness(), READY_SECONDS, server.log())
             assert "check mqtt.username and mqtt.password" in server.readiness()
             assert server.get("/readyz")[0] == 503
             assert PASSWORD not in server.log()
@@ -209,9 +210,9 @@ def test_the_death_of_an_external_broker_is_survived(tmp_path: Path) -> None:
     try:
         with external(tmp_path, foreign) as server:
             foreign.stop()
-            wait_for(lambda: server.get("/readyz")[0] == 503, 5, "it notices")
+            wait_for(lambda: server.get("/readyz")[0] == 503, what="it notices")
             assert f"127.0.0.1:{foreign.port}" in server.readiness()
             foreign.start()
-            server.wait_until_ready(10)
+            server.wait_until_ready()
     finally:
         foreign.stop()

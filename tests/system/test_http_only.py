@@ -32,7 +32,7 @@ def dyno(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 def asked(server: RunningServer, **headers: str) -> dict[str, Any]:
     """What OTA answers a device that comes through the platform's router."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
         connection.request("POST", "/xiaozhi/ota/", b"{}", {"Device-Id": MAC, "Client-Id": "a", **given})

@@ -16,7 +16,7 @@ PATIENCE = 30.0
 
 def ask(server: RunningServer, device: Device, what: str = "live") -> dict[str, Any]:
     token = json.loads((server.state_dir / "secrets.json").read_text())["api_token"]
-    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
     try:
         path = f"/api/v1/devices/{device.identity.mac}/{what}"
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.devices import SHORT, one_device
-from tests.system.running_server import TOP, RunningServer, wait_for
+from tests.system.running_server import READY_SECONDS, TOP, RunningServer, wait_for
 
 STANDS_BY = "another broker process serves this state directory"
 TAKES_OVER = "the broker process before has ended; this one takes over"
@@ -45,8 +45,8 @@ class Honcho(RunningServer):
 def honcho(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Honcho]:
     pytest.importorskip("honcho")
     with Honcho(tmp_path_factory.mktemp("honcho")) as running:
-        wait_for(lambda: STANDS_BY in running.log(), 15, f"one broker process stands by: {running.log()}")
-        wait_for(lambda: "the database is up to date" in running.log(), 15, running.log())
+        wait_for(lambda: STANDS_BY in running.log(), READY_SECONDS, f"one broker process stands by: {running.log()}")
+        wait_for(lambda: "the database is up to date" in running.log(), READY_SECONDS, running.log())
         yield running
 
 
@@ -96,25 +96,27 @@ def test_the_other_takes_over_when_the_one_that_serves_dies(tmp_path: Path) -> N
             os.kill(served_by, signal.SIGKILL)
             while TAKES_OVER not in (line := beside.stdout.readline().decode()):
                 assert line, "it ended"
-            wait_for(lambda: STANDS_BY in server.log(), 15, f"the one that was started again stands by: {server.log()}")
-            wait_for(server.is_ready, 20, "the server is connected again")
+            wait_for(
+                lambda: STANDS_BY in server.log(), READY_SECONDS, f"the one that was started again stands by: {server.log()}"
+            )
+            server.wait_until_ready()
             with one_device(server) as device:
                 device.hello()
                 assert device.speak(SHORT[:4]).heard == SHORT[:4]
         finally:
             beside.terminate()
-            beside.communicate(timeout=20)
+            beside.communicate(timeout=60)
 
 
 def test_ctrl_c_ends_all_of_them_and_devices_get_their_goodbye(tmp_path: Path) -> None:
     pytest.importorskip("honcho")
     with Honcho(tmp_path) as server:
-        wait_for(lambda: STANDS_BY in server.log(), 15, server.log())
+        wait_for(lambda: STANDS_BY in server.log(), READY_SECONDS, server.log())
         with one_device(server) as device:
             device.hello()
             server.interrupt()
-            device.wait_for_event("goodbye_received", 10)
-        wait_for(lambda: server.pids() == {}, 10, f"nothing is left: {server.pids()}")
+            device.wait_for_event("goodbye_received")
+        wait_for(lambda: server.pids() == {}, what=f"nothing is left: {server.pids()}")
         assert TAKES_OVER not in server.log()
         assert "Traceback" not in server.log()
 
@@ -131,7 +133,7 @@ def test_where_no_broker_is_needed_its_process_waits_and_says_why(tmp_path: Path
     server.arguments = [sys.executable, "-m", "app", "broker"]
     server.start(wait=False)
     try:
-        wait_for(lambda: f"no broker is needed here: {why}" in server.log(), 20, server.log())
+        wait_for(lambda: f"no broker is needed here: {why}" in server.log(), READY_SECONDS, server.log())
         assert len(server.pids()) == 1
         assert server.stop() == 0
     finally:

@@ -13,12 +13,10 @@ from app.client.reply import Reply
 from app.opus.recording import write_opusp
 from app.protocol.messages import ListenMode
 from tests.shared import SHARED, packets_of
-from tests.system.devices import LAMP, SHORT, TalkingDevice, together
+from tests.system.devices import LAMP, SHORT, TalkingDevice, check_in_time, together
 from tests.system.running_server import TOP, RunningServer
 
 MODES: tuple[ListenMode, ...] = ("auto", "manual", "realtime")
-LOOSE_LATE_MS = 500.0
-"""Far above what is right: the machine may be busy. The benchmark measures what is right."""
 
 
 TRIES = 3
@@ -46,8 +44,7 @@ def check(reply: Reply) -> dict[str, Any]:
     summary = reply.summary()
     assert reply.offset_in_sent is not None, summary
     assert (reply.lost, reply.overflowed, reply.discarded) == (0, 0, 0), summary
-    assert summary["stop_after_playout"] is True, summary
-    assert max(reply.lateness_ms) < LOOSE_LATE_MS, summary
+    check_in_time(reply)
     sequences = [frame.sequence for frame in reply.frames]
     assert sequences == list(range(1, len(sequences) + 1))
     return summary
@@ -107,7 +104,7 @@ def test_the_command_line_device_tells_of_every_leg_and_saves_what_it_heard(serv
         cwd=TOP,
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -41,9 +41,9 @@ def test_a_whole_life_at_log_level_debug_leaves_no_secret_in_log_or_metrics(tmp_
         with pytest.raises(LegFailed):
             wrong_signature(second).connect(3)
         os.kill(server.mosquitto_pid, signal.SIGKILL)
-        wait_for(lambda: server.metrics()["mqtt_reconnects_total"] == 1, 5)
+        wait_for(lambda: server.metrics()["mqtt_reconnects_total"] == 1)
         os.kill(server.worker_pid, signal.SIGKILL)
-        wait_for(server.is_ready, 10)
+        server.wait_until_ready()
         kept = json.loads((server.state_dir / "secrets.json").read_text())
         for secret in (*kept.values(), "operator-pass-word", "a-device-token", "what a person said"):
             secrets |= spellings(secret)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.ports import free_port
 from tests.system.devices import SHORT, one_device
-from tests.system.running_server import RunningServer, wait_for
+from tests.system.running_server import READY_SECONDS, RunningServer, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_sighup_brings_a_new_worker_beside_the_same_broker(server: RunningServer
         worker, broker, mosquitto = server.worker_pid, server.broker_pid, server.mosquitto_pid
         os.kill(server.master_pid, signal.SIGHUP)
         device.wait_for_event("goodbye_received")
-        wait_for(lambda: worker not in server.pids() and server.is_ready(), what="the new worker is ready")
+        wait_for(lambda: worker not in server.pids() and server.is_ready(), READY_SECONDS, "the new worker is ready")
         assert server.worker_pid != worker
         assert (server.broker_pid, server.mosquitto_pid) == (broker, mosquitto)
         assert "cannot be bound" not in server.log()
@@ -130,11 +130,11 @@ def test_a_configuration_that_became_wrong_does_not_survive_a_reload_silently(tm
     with RunningServer(tmp_path, config={}) as server:
         (tmp_path / "config.json").write_text("{")
         os.kill(server.master_pid, signal.SIGHUP)
-        wait_for(lambda: "is no JSON" in server.log(), what=f"it is said: {server.log()}")
+        wait_for(lambda: "is no JSON" in server.log(), READY_SECONDS, f"it is said: {server.log()}")
         assert server.process is not None
         if server.process.poll() is None:
             (tmp_path / "config.json").write_text("{}")
-            wait_for(server.is_ready, what="still serving")
+            server.wait_until_ready()
         else:
             assert server.pids() == {}, server.log()
 
@@ -147,7 +147,7 @@ def test_certificate_files_that_hold_no_certificate_are_said(tmp_path: Path) -> 
     server = RunningServer(tmp_path, config={"mqtt_server": {"enable": True, "tls": tls}})
     with contextlib.closing(_Closing(server)):
         server.start(wait=False)
-        wait_for(lambda: "give a certificate chain and its private key in PEM form" in server.log(), what=server.log())
+        wait_for(lambda: "give a certificate chain and its private key in PEM form" in server.log(), READY_SECONDS, server.log())
         assert "Traceback" not in server.log()
 
 
@@ -157,7 +157,7 @@ def test_a_udp_port_in_use_is_said_and_taken_when_it_is_free(tmp_path: Path) -> 
         thief.bind(("0.0.0.0", server.udp_port))
         server.start(wait=False)
         sentence = "cannot be bound: Address already in use: stop the program that has the port, or set udp.listen_port"
-        wait_for(lambda: sentence in server.readiness(), what=f"it is said: {server.log()}")
+        wait_for(lambda: sentence in server.readiness(), READY_SECONDS, f"it is said: {server.log()}")
         assert sentence in server.log()
         assert server.get("/readyz")[0] == 503
         assert server.get("/healthz")[0] == 200
@@ -174,9 +174,9 @@ def test_a_broker_port_in_use_is_said_and_taken_when_it_is_free(tmp_path: Path) 
         thief.bind(("0.0.0.0", server.mqtt_port))
         thief.listen()
         server.start(wait=False)
-        wait_for(lambda: "cannot listen on 0.0.0.0 port" in server.log(), what="it is said")
+        wait_for(lambda: "cannot listen on 0.0.0.0 port" in server.log(), READY_SECONDS, "it is said")
         assert "mqtt_server.listen_port" in server.log()
-        wait_for(lambda: '"mqtt":{"ready":true' in server.readiness(), what="the worker is connected")
+        wait_for(lambda: '"mqtt":{"ready":true' in server.readiness(), READY_SECONDS, "the worker is connected")
         wait_for(lambda: "has not reported yet" not in server.readiness(), what="the broker process has reported")
         assert not server.is_ready(), f"no device can connect: {server.readiness()}"
         thief.close()

@@ -75,7 +75,9 @@ def from_home(channel: AudioChannel, datagram: bytes) -> None:
 def counted(server: RunningServer, before: dict[str, int], **more: int) -> None:
     """Waits until exactly these verdicts have been added to ``before``."""
     wanted = {verdict: count + more.get(verdict, 0) for verdict, count in before.items()}
-    wait_for(lambda: sum(server.verdicts().values()) >= sum(wanted.values()), 3, f"{before} and {more}; now {server.verdicts()}")
+    wait_for(
+        lambda: sum(server.verdicts().values()) >= sum(wanted.values()), what=f"{before} and {more}; now {server.verdicts()}"
+    )
     assert server.verdicts() == wanted, f"before: {before}"
 
 
@@ -85,7 +87,7 @@ def listen(server: RunningServer, device: TalkingDevice) -> None:
     before = server.log().count(line)
     device.start_listening("manual")
     device.detect("hello")
-    wait_for(lambda: server.log().count(line) > before, 3, line)
+    wait_for(lambda: server.log().count(line) > before, what=line)
 
 
 def listen_and_send(server: RunningServer, device: TalkingDevice, packets: list[bytes]) -> None:
@@ -173,7 +175,7 @@ def test_packets_under_a_wrong_key_are_counted_and_change_nothing(
     for datagram in forged:
         stranger.send(datagram)
         from_home(channel, datagram)
-    wait_for(lambda: sum(server.verdicts().values()) - sum(before.values()) == 5 + 2 * len(forged), 3, "all are counted")
+    wait_for(lambda: sum(server.verdicts().values()) - sum(before.values()) == 5 + 2 * len(forged), what="all are counted")
     verdicts = server.verdicts()
     assert verdicts["accepted"] - before["accepted"] == 5
     assert verdicts["implausible"] + verdicts["held"] - before["implausible"] - before["held"] == 2 * len(forged)
@@ -275,7 +277,7 @@ def test_a_device_that_roams_is_followed_and_loses_no_audio(server: RunningServe
         for sequence, packet in enumerate(LAMP[8:24], 9):
             new.send(sealed(channel, sequence, packet))
         reply_to(device)
-        wait_for(lambda: len(arrived) == 24 if (arrived := collect(new)) else False, 5, "the reply at the new address")
+        wait_for(lambda: len(arrived) == 24 if (arrived := collect(new)) else False, what="the reply at the new address")
         cipher = SessionCipher(channel.offer.key)
         heard = [cipher.apply(datagram[:16], datagram[16:]) for datagram in collect(new)]
         assert heard == LAMP[:24]
@@ -304,7 +306,7 @@ def test_a_device_that_roams_while_it_listens_to_a_reply_gets_the_rest_at_its_ne
     with new.socket:
         for number in range(4):
             new.send(sealed(channel, len(SPOKEN) + 1 + number, SPOKEN[number]))
-        wait_for(lambda: len(collect(new)) + len(device.reply.frames) == len(SPOKEN), 5, "the whole reply at two addresses")
+        wait_for(lambda: len(collect(new)) + len(device.reply.frames) == len(SPOKEN), what="the whole reply at two addresses")
         assert collect(new)
 
 
@@ -336,7 +338,7 @@ def test_packets_of_a_session_that_has_ended_are_unknown(
     channel = device.open
     session = device.session_id
     device.close_channel()
-    wait_for(lambda: f"session {session} ended" in server.log(), 3, "the session has ended")
+    wait_for(lambda: f"session {session} ended" in server.log(), what="the session has ended")
     before = server.verdicts()
     stranger.send(sealed(channel, 1, SHORT[0]))
     counted(server, before, unknown_ssrc=1)

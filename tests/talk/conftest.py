@@ -11,22 +11,22 @@ from tests.talk.talker import Talker, one_talker
 QUICK = {
     "XIAOZHI_DIALOGUE__AGENT": "assistant",
     "XIAOZHI_DIALOGUE__SILENCE_MS": "300",
-    "XIAOZHI_DIALOGUE__PATIENCE_SECONDS": "2",
+    "XIAOZHI_DIALOGUE__PATIENCE_SECONDS": "4",
     "XIAOZHI_VOICE__TTS__CACHE_MEGABYTES": "0",
     "XIAOZHI_VOICE__LANGUAGE": "en",
 }
-"""An assistant that does not let a test wait, and asks for every sentence again."""
+"""An assistant that does not let a test wait long, and asks for every sentence again."""
 
 START_SECONDS = 60.0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stand_in() -> Iterator[OpenAiServer]:
     with OpenAiServer() as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(stand_in: OpenAiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """An assistant that recognizes, thinks and speaks through the stand-in."""
     stages = {f"XIAOZHI_VOICE__{stage}__TIMEOUT_SECONDS": "3" for stage in ("ASR", "LLM", "TTS")}

@@ -25,7 +25,7 @@ SPEECH = 200.0
 SILENCE = b"\x58"
 SPEECH_BEGINS = 14
 """The packet of `LAMP` with which its speech does."""
-PATIENCE = 15.0
+PATIENCE = 20.0
 
 
 class Talker(TalkingDevice):
@@ -129,7 +129,7 @@ def find(openai: OpenAiServer, route: str, subject: str = "") -> Record | None:
     return next((record for record in openai.records(route) if subject in record.subject), None)
 
 
-def left(openai: OpenAiServer, route: str, subject: str = "", seconds: float = 5.0) -> Record:
+def left(openai: OpenAiServer, route: str, subject: str = "", seconds: float = PATIENCE) -> Record:
     """The same, once its client has closed it before its end."""
 
     def closed() -> Record | None:

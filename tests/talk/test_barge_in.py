@@ -13,8 +13,8 @@ from tests.system.running_server import RunningServer, wait_for
 from tests.talk.talker import SILENCE, Talker, arrived, left, loudness, one_talker, said_before, spoken
 
 ONE_FRAME = 0.06
-SLACK = 0.25
-"""For a busy machine."""
+SLACK = 1.0
+"""For a busy machine; what is cut short would go on for several seconds."""
 
 
 def told_as_usual(talker: Talker, openai: OpenAiServer, text: str) -> None:
@@ -37,7 +37,7 @@ def a_long_story(talker: Talker, openai: OpenAiServer, websocket: bool = False) 
     openai.behave("chat", between_chunks=0.08)
     openai.behave("speech", between_chunks=0.15)
     talker.tell(spoken(openai, "tell a story"), "realtime" if talker.features.aec else "manual")
-    wait_for(is_talking(talker), 15, "a reply in full flow")
+    wait_for(is_talking(talker), what="a reply in full flow")
 
 
 def check_story_in_history(openai: OpenAiServer, subject: str) -> None:
@@ -59,7 +59,7 @@ def test_an_abort_while_a_provider_works_closes_its_request(openai: OpenAiServer
     aborted = talker.of("abort")[0].at
     record = left(openai, route)
     assert record.gone_at is not None
-    assert record.gone_at - aborted < 1.0
+    assert record.gone_at - aborted < 2.0, "before the server's own patience of 3 s"
     assert not talker.reply.frames
     told_as_usual(talker, openai, "beta")
     assert not talker.of("alert")
@@ -69,7 +69,7 @@ def test_an_abort_while_a_provider_works_closes_its_request(openai: OpenAiServer
 def test_an_abort_in_the_middle_of_an_answer_closes_it(openai: OpenAiServer, talker: Talker, route: str) -> None:
     openai.behave(route, "hang in body")
     talker.tell(spoken(openai, "alpha"))
-    wait_for(lambda: arrived(openai, route).body_at, 10, "the answer's begin")
+    wait_for(lambda: arrived(openai, route).body_at, what="the answer's begin")
     talker.abort()
     left(openai, route)
     told_as_usual(talker, openai, "beta")
@@ -100,7 +100,7 @@ def test_an_abort_in_the_last_frame_keeps_the_whole_reply(openai: OpenAiServer, 
         whole = sum(-(-record.facts["milliseconds"] // 60) for record in said)
         return len(said) == 2 and len(reply.frames) >= whole
 
-    wait_for(all_there, 15, "the last frame")
+    wait_for(all_there, what="the last frame")
     assert not reply.complete
     talker.abort()
     talker.wait_for_event("tts_stop", 3)
@@ -132,8 +132,8 @@ def test_the_wake_word_ends_the_reply_and_is_greeted(openai: OpenAiServer, talke
     talker.detect("hi xiaozhi")
     stop = talker.wait_for_event("tts_stop", 3)
     left(openai, "chat")
-    wait_for(lambda: talker.after("tts_start", stop), 5, "the greeting begins")
-    again = talker.wait_for_event("tts_stop", 10, count=2)
+    wait_for(lambda: talker.after("tts_start", stop), what="the greeting begins")
+    again = talker.wait_for_event("tts_stop", count=2)
     assert talker.after("tts_sentence_start", stop)
     assert again.at > stop.at
     told_as_usual(talker, openai, "beta")
@@ -154,16 +154,16 @@ def test_speech_in_realtime_ends_the_reply_and_is_answered(openai: OpenAiServer,
         assert heard.facts["in_order"]
         assert heard.facts["packets"] >= len(beta)
         check_story_in_history(openai, "beta")
-        wait_for(lambda: "beta" in " ".join(talker.texts("tts_sentence_start")), 10, "the answer")
+        wait_for(lambda: "beta" in " ".join(talker.texts("tts_sentence_start")), what="the answer")
 
 
 def test_noise_in_realtime_does_not_end_the_reply(openai: OpenAiServer, server: RunningServer) -> None:
     with one_talker(server, aec=True) as talker:
         talker.tell(spoken(openai, "alpha"), "realtime")
-        wait_for(is_talking(talker, 3), 15, "a reply")
+        wait_for(is_talking(talker, 3), what="a reply")
         blip = [b"\x58\x80" + bytes(40), SILENCE, SILENCE, SILENCE, SILENCE, b"\x58\x80" + bytes(40)]
         talker.say_on(blip)
-        talker.wait_for_event("tts_stop", 10)
+        talker.wait_for_event("tts_stop")
         talker.hush()
         whole = sum(record.facts["milliseconds"] for record in openai.records("speech"))
         assert len(talker.reply.heard) * 60 >= whole
@@ -173,9 +173,9 @@ def test_noise_in_realtime_does_not_end_the_reply(openai: OpenAiServer, server: 
 def test_an_abort_while_a_tool_does_not_answer(openai: OpenAiServer, talker: Talker) -> None:
     openai.script(rules=[Rule("status", "It is {results}.", (("get_device_status", "{}"),))])
     talker.tools.faults["self.get_device_status"] = Fault(times=0)
-    wait_for(lambda: "tools/list" in [event.data["method"] for event in talker.of("mcp")], 5, "tools/list")
+    wait_for(lambda: "tools/list" in [event.data["method"] for event in talker.of("mcp")], what="tools/list")
     talker.tell(spoken(openai, "what is your status"))
-    wait_for(lambda: "tools/call" in [event.data["method"] for event in talker.of("mcp")], 10, "tools/call")
+    wait_for(lambda: "tools/call" in [event.data["method"] for event in talker.of("mcp")], what="tools/call")
     talker.abort()
     openai.reset()
     told_as_usual(talker, openai, "beta")

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import gevent
 import pytest
 
 from tests.openai_server.process import OpenAiServer
 from tests.system.devices import together
-from tests.system.running_server import RunningServer
+from tests.system.running_server import RunningServer, wait_for
 from tests.talk.talker import SPEECH, Talker, loudness, spoken, talkers
 
 STAGES = {"recognizer": "transcriptions", "mind": "chat", "voice": "speech"}
@@ -92,10 +91,9 @@ def test_a_failure_is_shown_and_spoken_and_the_next_turn_works(
 def test_a_closed_port_is_shown_and_spoken_and_the_next_turn_works(openai: OpenAiServer, talker: Talker, stage: str) -> None:
     openai.behave(STAGES[stage], "refuse")
     talker.tell(spoken(openai, "alpha"))
-    talker.wait_for_event("alert", 10)
-    talker.wait_for_event("first_audio", 15)
-    gevent.sleep(0.4)  # some of its words
-    assert loudness(talker.reply) > SPEECH
+    talker.wait_for_event("alert")
+    talker.wait_for_event("first_audio")
+    wait_for(lambda: loudness(talker.reply) > SPEECH, what="some of its words")
     talker.abort()
     openai.behave(STAGES[stage])
     reply = talker.ask(spoken(openai, "beta"))

@@ -15,8 +15,8 @@ def test_goodbye_ends_the_session_with_a_spoken_word(openai: OpenAiServer, serve
     def leave(websocket: bool) -> None:
         with one_talker(server, websocket=websocket) as talker:
             reply = talker.tell(spoken(openai, "goodbye"))
-            talker.wait_for_event("tts_stop", 15)
-            talker.wait_for_event("goodbye_received", 5)
+            talker.wait_for_event("tts_stop")
+            talker.wait_for_event("goodbye_received")
             assert loudness(reply) > SPEECH
             assert reply.texts
             assert talker.channel is None
@@ -33,7 +33,7 @@ def test_the_wake_word_is_greeted_and_the_greeting_heard(openai: OpenAiServer, s
         talker.detect("你好小智")
         talker.start_listening("auto")
         talker.say_on([SILENCE], "auto")
-        talker.wait_for_event("tts_stop", 10)
+        talker.wait_for_event("tts_stop")
         assert talker.texts("tts_sentence_start")
         assert loudness(talker.reply) > SPEECH
     assert not openai.records("chat")
@@ -41,7 +41,7 @@ def test_the_wake_word_is_greeted_and_the_greeting_heard(openai: OpenAiServer, s
 
 def test_a_text_in_place_of_the_wake_word_is_answered(openai: OpenAiServer, talker: Talker) -> None:
     talker.detect("what is up")
-    talker.wait_for_event("tts_stop", 15)
+    talker.wait_for_event("tts_stop")
     assert talker.texts("stt") == ["what is up"]
     assert "You said: what is up." in " ".join(talker.texts("tts_sentence_start"))
 
@@ -52,7 +52,7 @@ def test_words_that_are_none_are_answered_once_and_end_the_session_the_second_ti
     assert loudness(first) > SPEECH
     assert not talker.of("stt")
     second = talker.tell(spoken(openai, "mumble more"))
-    talker.wait_for_event("goodbye_received", 15)
+    talker.wait_for_event("goodbye_received")
     assert loudness(second) > SPEECH
     assert first.texts != second.texts
     assert not openai.records("chat")

@@ -22,7 +22,7 @@ def volume_of(talker: Talker) -> int:
 
 def know_tools(talker: Talker) -> None:
     """Until the server has asked for the list: the first question shall find it."""
-    wait_for(lambda: "tools/list" in [event.data["method"] for event in talker.of("mcp")], 5, "tools/list")
+    wait_for(lambda: "tools/list" in [event.data["method"] for event in talker.of("mcp")], what="tools/list")
 
 
 def test_a_tool_is_called_and_its_answer_is_in_the_reply(openai: OpenAiServer, server: RunningServer) -> None:

@@ -63,7 +63,7 @@ def test_a_failure_is_shown_and_spoken_and_the_next_turn_works(
     wyoming.behave(**{stage: fault})
     with one_talker(by_wyoming) as talker:
         reply = talker.tell(SHORT)
-        talker.wait_for_event("alert", 15)
+        talker.wait_for_event("alert")
         wyoming.reset()
         heard_something(talker, reply)
         heard_something(talker, talker.tell(SHORT))
@@ -73,10 +73,10 @@ def test_a_failure_is_shown_and_spoken_and_the_next_turn_works(
 
 def heard_something(talker: Talker, reply: Reply) -> None:
     """Some words of it, which are enough."""
-    wait_for(lambda: len(reply.heard) >= 10 or reply.complete, 15, "some sound")
+    wait_for(lambda: len(reply.heard) >= 10 or reply.complete, what="some sound")
     assert loudness(reply) > SPEECH
     talker.abort()
-    wait_for(lambda: reply.complete, 5, "its end")
+    wait_for(lambda: reply.complete, what="its end")
 
 
 def test_an_abort_leaves_no_wyoming_request_behind(wyoming: WyomingServer, by_wyoming: RunningServer) -> None:
@@ -84,6 +84,6 @@ def test_an_abort_leaves_no_wyoming_request_behind(wyoming: WyomingServer, by_wy
     wyoming.behave(asr="hang")
     with one_talker(by_wyoming) as talker:
         talker.tell(SHORT)
-        wait_for(lambda: wyoming.records("asr"), 10, "the question")
+        wait_for(lambda: wyoming.records("asr"), what="the question")
         talker.abort()
-        wait_for(lambda: wyoming.records("asr")[0]["gone_at"], 5, "the request is closed")
+        wait_for(lambda: wyoming.records("asr")[0]["gone_at"], what="the request is closed")

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from app.opus.packet import MAX_FRAME
 from app.protocol.audio_packet import HEADER_SIZE, AudioPacket
 from app.transport.audio_leg import MAX_LEAP, MAX_TOCS
 from tests.transport.uplink_device import (
@@ -13,6 +14,7 @@ from tests.transport.uplink_device import (
     HOME,
     HYBRID_20,
     SILK_20,
+    SILK_60,
     SILK_60_STEREO,
     SSRC,
     THIRD,
@@ -75,6 +77,15 @@ def test_packets_of_another_duration_or_more_channels_than_hello_said_are_refuse
     assert device.heard == [1, 2]
     assert device.figures.implausible == 5
     assert device.leg.implausible == 5
+
+
+def test_a_frame_longer_than_opus_has_is_refused_whatever_went_before(device: UplinkDevice) -> None:
+    device.send(1, 2)
+    device.arrive(device.datagram(3, bytes([SILK_60]) + bytes(MAX_FRAME + 1)))
+    assert device.heard == [1, 2]
+    assert device.figures.implausible == 1
+    device.arrive(device.datagram(4, bytes([SILK_60]) + bytes(MAX_FRAME)))
+    assert device.heard == [1, 2, 4]
 
 
 def test_an_encoder_that_changes_its_mode_is_followed_without_loss() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.journal import Journal
+from app.protocol.messages import Stt
 from app.protocol.topics import DEVICE_PUBLIC, DEVICE_SUB
 from app.sections import Sessions, Udp
 from app.session.registry import Registry
@@ -107,6 +108,14 @@ def test_a_device_that_changes_its_spelling_is_the_same_device(house: House) -> 
     assert len(house.registry) == 1
 
 
+def test_a_session_is_answered_in_the_spelling_in_which_its_device_spoke_last(house: House) -> None:
+    session = house.registry.of_id(house.hello(MAC)["session_id"])
+    assert session is not None
+    house.publish({"type": "listen", "state": "start", "session_id": session.id}, "aa_bb_cc_dd_ee_ff")
+    session.send(Stt(text="hi"))
+    assert house.mqtt.published[-1][0] == DEVICE_SUB + "aa_bb_cc_dd_ee_ff"
+
+
 @pytest.mark.parametrize(
     ("hello", "result"),
     [
@@ -123,6 +132,20 @@ def test_a_hello_that_cannot_be_accepted_is_answered_and_counted(
     assert house.answer()["type"] == "alert"
     assert house.transport.hellos[result] == 1
     assert len(house.registry) == 0
+
+
+def test_a_message_that_only_holds_the_word_is_no_hello(house: House) -> None:
+    house.hello()
+    house.publish({"type": "listen", "state": "detect", "text": "hello", "mode": "loud"})
+    assert house.answer()["type"] == "hello", "nothing was said after the answer to the true one"
+    assert house.transport.hellos["refused_malformed"] == 0
+
+
+def test_the_refusal_of_a_hello_says_in_a_sentence_what_to_write_instead(house: House) -> None:
+    house.publish({"type": "hello", "audio_params": {"frame_duration": 61}})
+    assert house.answer()["message"] == (
+        "This hello cannot be understood: audio_params.frame_duration: 61 is none of 10, 20, 40, 60, 80, 100, 120."
+    )
 
 
 def test_limits_are_said(house: House) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from gevent.server import StreamServer
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from app.protocol.topics import BROKER_STATUS_TOPIC
 from app.secrets import Secrets
 from app.settings import Settings
 from app.transport.mqtt import MqttClient
-from app.transport.paho_loop import GreenletLoop
+from app.transport.paho_loop import FAIR_SECONDS, GreenletLoop
 from tests.system.plain_mosquitto import PlainMosquitto
 from tests.system.running_server import wait_for
 
@@ -37,7 +39,7 @@ class Connected:
         self.client.start()
 
     def wait(self) -> Connected:
-        wait_for(lambda: self.client.is_connected, 10, self.client.readiness() or "connected")
+        wait_for(lambda: self.client.is_connected, what=self.client.readiness() or "connected")
         return self
 
 
@@ -80,7 +82,7 @@ def test_it_hears_every_device(broker: PlainMosquitto, connected: Connected) -> 
             somebody.post(DEVICE, b"hello")
             return bool(connected.heard)
 
-        wait_for(heard, 5, "the subscription stands")
+        wait_for(heard, what="the subscription stands")
         somebody.post(DEVICE, bytes(65_536))
         somebody.post("device-server", b"unrenamed")
         wait_for(lambda: ("device-server", b"unrenamed") in connected.heard)
@@ -91,12 +93,52 @@ def test_it_hears_every_device(broker: PlainMosquitto, connected: Connected) -> 
         assert all(topic != "/p2p/device_sub/x" for topic, _ in connected.heard)
 
 
+def test_what_a_device_said_before_we_came_is_not_heard_as_said_now(broker: PlainMosquitto) -> None:
+    with another(broker.port, "/p2p/#") as (somebody, heard):
+        somebody._client.publish(DEVICE, b'{"type":"hello"}', retain=True)
+        somebody._client.publish(BROKER_STATUS_TOPIC, b"status", retain=True)
+        somebody.post(DEVICE, b"stored by now")
+        wait_for(lambda: (DEVICE, b"stored by now") in heard)
+        late = Connected(broker.port).wait()
+        try:
+            wait_for(lambda: late.heard)
+            somebody.post(DEVICE, b"live")
+            wait_for(lambda: (DEVICE, b"live") in late.heard)
+            assert late.heard == [(BROKER_STATUS_TOPIC, b"status"), (DEVICE, b"live")]
+        finally:
+            late.client.stop()
+
+
+def test_costly_messages_do_not_keep_the_others_waiting(broker: PlainMosquitto) -> None:
+    heard: list[bytes] = []
+    seen: set[int] = set()
+
+    def costly(_topic: str, payload: bytes) -> None:
+        heard.append(payload)
+        time.sleep(0.3 if payload == b"first" else FAIR_SECONDS)  # while the first is handled the others arrive
+
+    settings = Settings(mqtt={"broker": "127.0.0.1", "port": broker.port}, mqtt_server={"enable": False})
+    client = MqttClient(settings, Secrets("key", "", ""), Path("/nonexistent"), costly)
+    client.start()
+    try:
+        wait_for(lambda: client.is_connected)
+        with another(broker.port) as (somebody, _):
+            for payload in (b"first", *(b"%d" % number for number in range(10))):
+                somebody.post(DEVICE, payload)
+            while len(heard) < 11:
+                gevent.sleep(0)
+                seen.add(len(heard))
+        assert len(seen) > 5
+    finally:
+        client.stop()
+
+
 def test_what_is_published_arrives_in_order(broker: PlainMosquitto, connected: Connected) -> None:
     with another(broker.port, "/p2p/device_sub/#") as (_, heard):
         messages = [json.dumps(number).encode() for number in range(1000)]
         for message in messages:
             connected.client.publish("/p2p/device_sub/x", message)
-        wait_for(lambda: len(heard) == 1000, 5)
+        wait_for(lambda: len(heard) == 1000)
         assert [payload for _, payload in heard] == messages
         assert connected.client.sent == 1000
 
@@ -117,7 +159,7 @@ def test_it_comes_back_after_the_broker_s_death_and_sends_what_it_kept(tmp_path:
                 somebody.post(DEVICE, b"again")
                 return bool(connected.heard)
 
-            wait_for(heard, 5, "it has subscribed again")
+            wait_for(heard, what="it has subscribed again")
     finally:
         connected.client.stop()
 
@@ -170,7 +212,7 @@ def test_a_port_where_nobody_speaks_mqtt_does_not_hold_it_for_ever() -> None:
     server = StreamServer(("127.0.0.1", 0), hang_up)
     server.start()
     connected = Connected(server.server_port)
-    wait_for(lambda: len(accepted) >= 2, 5, "it tries again")
+    wait_for(lambda: len(accepted) >= 2, what="it tries again")
     assert not connected.client.is_connected
     assert "closed the connection before it answered" in (connected.client.readiness() or "")
     connected.client.stop()
@@ -183,7 +225,7 @@ def test_stop_sends_what_is_queued(broker: PlainMosquitto) -> None:
         for number in range(200):
             connected.client.publish("/p2p/device_sub/x", str(number).encode())
         connected.client.stop()
-        wait_for(lambda: len(heard) == 200, 3, "every goodbye")
+        wait_for(lambda: len(heard) == 200, what="every goodbye")
 
 
 def test_the_outbox_is_bounded_and_drops_its_oldest() -> None:

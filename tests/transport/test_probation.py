@@ -28,7 +28,7 @@ def feed(probation: Probation, *packets: Doubtful, at_home: bool = False) -> lis
 
 def test_a_row_from_a_new_address_is_believed_as_a_whole(probation: Probation) -> None:
     assert feed(probation, *map(packet, range(5, 5 + IN_A_ROW))) == [[]] * (IN_A_ROW - 1) + [[5, 6, 7, 8]]
-    assert probation.is_empty
+    assert not probation.run
 
 
 def test_a_new_mode_from_home_is_believed_sooner(probation: Probation) -> None:
@@ -68,6 +68,6 @@ def test_a_trusted_packet_from_home_keeps_a_row_from_home(probation: Probation) 
 def test_a_refused_packet_breaks_the_row_of_its_address_only(probation: Probation) -> None:
     feed(probation, packet(5), packet(6), packet(7))
     probation.refuse(HERE)
-    assert not probation.is_empty
+    assert probation.run
     probation.refuse(THERE)
-    assert probation.is_empty
+    assert not probation.run

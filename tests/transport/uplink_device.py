@@ -43,7 +43,7 @@ class UplinkDevice:
 
     def arrive(self, datagram: bytes, address: Any = HOME) -> None:
         _, _, _, _, timestamp, sequence = HEADER.unpack_from(datagram)
-        self.leg.receive(memoryview(bytearray(datagram)), address, timestamp, sequence, self.now)
+        self.leg.receive(datagram, address, timestamp, sequence, self.now)
 
     def send(self, *sequences: int, address: Any = HOME, toc: int = SILK_60, timestamp: int = 0) -> None:
         for sequence in sequences:

@@ -55,10 +55,10 @@ def test_close_ends_a_source_that_is_waiting() -> None:
             ended.set()
 
     ahead = Ahead(source(), 5)
-    assert waiting.wait(5)
+    assert waiting.wait(20)
     ahead.close()
     ahead.close()
-    assert ended.wait(5)
+    assert ended.wait(20)
 
 
 def test_close_ends_a_source_that_was_not_at_work() -> None:
@@ -73,7 +73,7 @@ def test_close_ends_a_source_that_was_not_at_work() -> None:
     ahead = Ahead(source(), 1)
     assert next(iter(ahead)) == 0
     ahead.close()
-    assert ended.wait(5)
+    assert ended.wait(20)
 
 
 def test_items_that_nobody_took_are_discarded() -> None:
@@ -95,4 +95,4 @@ def test_close_wakes_the_taker() -> None:
     taker = gevent.spawn(list, ahead)
     gevent.idle()
     ahead.close()
-    assert taker.get(timeout=5) == []
+    assert taker.get(timeout=20) == []

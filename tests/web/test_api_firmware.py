@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,22 +12,13 @@ from app.devices.models import Sighting
 from app.devices.plan import MAX_NOTES, Plan
 from app.web.application import create_web
 from tests.devices.images import image as build
-from tests.web.fake_node import FakeNode, make_node
+from tests.web.fake_node import FakeNode
 from tests.web.openapi_document import check_answer
 
 TOKEN = {"Authorization": "Bearer the-token"}
 BINARY = {"Content-Type": "application/octet-stream"}
 FIRMWARE = "/api/v1/firmware"
 BREAD = f"{FIRMWARE}/bread"
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[FakeNode]:
-    node = make_node(tmp_path)
-    node.secrets = replace(node.secrets, api_token="the-token")
-    node.database.migrate()
-    yield node
-    node.database.close()
 
 
 def ask(node: FakeNode, method: str, path: str, **more: Any) -> Response:

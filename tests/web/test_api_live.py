@@ -127,7 +127,7 @@ def test_the_status_tells_the_parts_and_the_figures(node: FakeNode) -> None:
     node.ready = [FakePart("mqtt"), FakePart("udp", "port 8990 is taken")]
     remember(node)
     node.devices.start()
-    wait_for(lambda: node.devices.readiness() is None, 5, "the database was opened")
+    wait_for(lambda: node.devices.readiness() is None, what="the database was opened")
     node.activations.begin("02:00:00:00:00:01", "")
     node.house.hello()
     status = ask(node, "/api/v1/status").json

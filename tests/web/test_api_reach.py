@@ -117,7 +117,7 @@ def connected(house: ReachableHouse) -> ReachableHouse:
 def test_a_text_is_spoken_in_the_session(api: Api, house: ReachableHouse) -> None:
     house.hello().receive_audio(1, b"\x58")
     response = api.post("speak", {"text": "Dinner is ready."})
-    assert response.json == {"result": "spoken", "message": "The device speaks the text now."}
+    assert response.json == {"result": "spoken", "message": "The device speaks the text now.", "code": "spoken"}
     assert house.conversations[0].spoken == ["Dinner is ready."]
 
 
@@ -177,7 +177,7 @@ def test_a_device_that_says_hello_in_the_midst_of_a_call_fails_it(api: Api, conn
     call = gevent.spawn(api.post, "tools/call", {"name": "self.get_device_status", "timeout_seconds": 30})
     wait_for(lambda: connected.sent)
     connected.hello()
-    assert call.get(timeout=5).json["result"] == "failed"
+    assert call.get(timeout=20).json["result"] == "failed"
 
 
 def test_a_session_without_tools_is_said(api: Api, house: ReachableHouse) -> None:
@@ -191,7 +191,10 @@ def test_a_session_without_tools_is_said(api: Api, house: ReachableHouse) -> Non
 @pytest.mark.parametrize("what", POSTS)
 def test_a_device_that_was_never_seen_is_404(api: Api, what: str) -> None:
     response = api.post(what, POSTS[what])
-    assert (response.status_code, response.json) == (404, {"error": "no such device was ever seen here"})
+    assert (response.status_code, response.json) == (
+        404,
+        {"error": "no such device was ever seen here", "code": "never_seen"},
+    )
 
 
 @pytest.mark.parametrize("what", POSTS)
@@ -201,6 +204,7 @@ def test_a_device_that_is_not_connected_is_409_with_when_it_was_seen(api: Api, n
     response = api.post(what, POSTS[what])
     assert response.status_code == 409
     assert "2027-01-15 08:00:00 UTC" in response.json["error"]
+    assert response.json["code"] == "never_connected"
 
 
 def test_a_device_that_has_left_is_409_with_when_it_left(api: Api, connected: ReachableHouse) -> None:
@@ -208,6 +212,7 @@ def test_a_device_that_has_left_is_409_with_when_it_left(api: Api, connected: Re
     response = api.post("speak", POSTS["speak"])
     assert response.status_code == 409
     assert "has not been connected over MQTT since 2027-01-15" in response.json["error"]
+    assert response.json["code"] == "not_connected"
 
 
 def test_without_the_broker_it_is_503(api: Api, connected: ReachableHouse) -> None:
@@ -215,6 +220,7 @@ def test_without_the_broker_it_is_503(api: Api, connected: ReachableHouse) -> No
     response = api.post("reboot", {})
     assert response.status_code == 503
     assert "cannot be reached" in response.json["error"]
+    assert response.json["code"] == "broker_away"
 
 
 def test_without_the_database_it_is_503_for_whoever_only_it_knows(api: Api, node: FakeNode) -> None:

@@ -17,7 +17,7 @@ from app.client.device import Device
 from app.client.event import Event
 from app.client.identity import Identity
 from app.protocol.messages import Features
-from tests.system.running_server import RunningServer, wait_for
+from tests.system.running_server import READY_SECONDS, RunningServer, wait_for
 
 MAC = "02:00:00:00:0a:01"
 
@@ -35,7 +35,7 @@ class IdleDevice(Device):
     def saw(self, name: str, **data: str) -> bool:
         """Whether it reports, soon, an event with this data."""
         return wait_for(
-            lambda: any(event.name == name and data.items() <= dict(event.data).items() for event in self.events), 5, name
+            lambda: any(event.name == name and data.items() <= dict(event.data).items() for event in self.events), what=name
         )
 
 
@@ -73,7 +73,7 @@ def _ask(server: RunningServer, what: str, document: Any) -> tuple[int, dict[str
 
 def result_of(server: RunningServer, what: str, document: Any) -> str:
     """Asked until the server has heard that the device is there."""
-    return str(wait_for(lambda: ask(server, what, document)[1].get("result"), 5, what))
+    return str(wait_for(lambda: ask(server, what, document)[1].get("result"), what=what))
 
 
 def test_a_device_that_is_only_connected_does_what_its_firmware_can(server: RunningServer, device: IdleDevice) -> None:
@@ -112,7 +112,7 @@ def test_a_device_that_has_gone_is_said_to_be_gone(server: RunningServer) -> Non
     device.connect()
     assert result_of(server, "alert", {"status": "Notice", "message": "Hello", "emotion": "happy"}) == "shown"
     device.shutdown()
-    wait_for(lambda: ask(server, "reboot", {})[0] == 409, 5)
+    wait_for(lambda: ask(server, "reboot", {})[0] == 409)
     assert "has not been connected over MQTT since" in ask(server, "reboot", {})[1]["error"]
 
 
@@ -122,7 +122,7 @@ def test_a_device_that_stays_while_the_worker_is_killed_is_reached_by_the_next_o
     assert result_of(server, "alert", {"status": "Notice", "message": "before", "emotion": "happy"}) == "shown"
     killed = server.worker_pid
     os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: killed not in server.pids() and server.is_ready(), 20, "the next worker is ready")
+    wait_for(lambda: killed not in server.pids() and server.is_ready(), READY_SECONDS, "the next worker is ready")
     status, answer = ask(server, "alert", {"status": "Notice", "message": "after", "emotion": "happy"})
     assert (status, answer["result"]) == (200, "sent")
     assert "not known" in answer["message"]

@@ -47,7 +47,7 @@ def test_a_prompt_is_set_shown_and_known_to_a_living_session(client: FlaskClient
         client.patch(DEVICE, headers=TOKEN, json={"prompt": "You are a pirate.\n🏴‍☠️"}).json["prompt"] == "You are a pirate.\n🏴‍☠️"
     )
     assert client.get(DEVICE, headers=TOKEN).json["prompt"] == "You are a pirate.\n🏴‍☠️"
-    wait_for(lambda: session.profile.prompt == "You are a pirate.\n🏴‍☠️", 10)
+    wait_for(lambda: session.profile.prompt == "You are a pirate.\n🏴‍☠️")
 
 
 @pytest.mark.parametrize("prompt", [1, None, ["x"], "x" * 20_001, "a\0b", "\ud800"])

@@ -162,7 +162,7 @@ def test_nothing_else_can_be_had(client: FlaskClient, path: str) -> None:
     assert list(response.json) == ["error"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     path=st.lists(st.sampled_from(["..", ".", "bread", "1.2.0.bin", "/", "%2f", "%00", "%2e", "é", "secrets.json"]), max_size=8)
 )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from flask import Flask, Response
 from app.web import open_routes
 from app.web.application import create_web
 from app.web.guard import Guard, local_path
-from tests.web.fake_node import PASSWORD, FakeNode, make_node
+from tests.web.fake_node import PASSWORD, FakeNode
 from tests.web.person import Person
 
 TOP = Path(__file__).resolve().parents[2]
@@ -33,15 +31,6 @@ WITHOUT_LOGIN = {
     "/xiaozhi/vision",
 }
 """Every path that answers somebody who is not logged in; with or without a slash at the end. /metrics: on this machine."""
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[FakeNode]:
-    made = make_node(tmp_path)
-    made.secrets = replace(made.secrets, api_token="the-token")
-    made.database.migrate()
-    yield made
-    made.database.close()
 
 
 @pytest.fixture
@@ -228,6 +217,9 @@ def test_the_token_of_another_login_is_none(app: Flask, person: Person) -> None:
         {"Origin": "http://evil.example"},
         {"Origin": "http://localhost:81"},
         {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": "//localhost"},
+        {"Origin": "http://evil@localhost"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
     ],
@@ -268,6 +260,19 @@ def test_metrics_are_not_open_through_a_proxy(app: Flask, name: str) -> None:
     response = app.test_client().get("/metrics", headers={name: "127.0.0.1"})
     assert response.status_code == 401
     assert list(response.json) == ["error"]
+
+
+def test_metrics_are_open_under_an_address_or_a_name_of_the_local_network(app: Flask) -> None:
+    for host in ("127.0.0.1:8989", "[::1]:8989", "192.168.1.5", "localhost:8989", "LOCALHOST", "server", ""):
+        assert app.test_client().get("/metrics", headers={"Host": host}).status_code == 200, host
+
+
+def test_metrics_are_not_open_to_a_page_whose_name_leads_here(app: Flask) -> None:
+    for host in ("evil.example:8989", "127.0.0.1.evil.example", "localhost.", "a.localhost"):
+        assert app.test_client().get("/metrics", headers={"Host": host}).status_code == 401, host
+        assert app.test_client().get("/metrics", headers={"Host": host} | TOKEN).status_code == 200, host
+    for no_host in ("a/b", "[::1", "1.2.3"):
+        assert app.test_client().get("/metrics", headers={"Host": no_host}).status_code in (400, 401), no_host
 
 
 @pytest.mark.parametrize("address", ["192.168.1.5", "203.0.113.5", "2001:db8::1", ""])

@@ -114,7 +114,7 @@ def test_the_password_of_the_log_opens_the_console_and_a_restarted_worker_says_i
     assert browser.log_in(password) == 303
     assert browser.is_in()
     os.kill(server.worker_pid, signal.SIGKILL)
-    wait_for(server.is_ready, 20)
+    server.wait_until_ready()
     assert browser.is_in()
     assert server.log().count(password) == 1
 
@@ -124,6 +124,6 @@ def test_a_password_changed_by_command_ends_every_login_at_once(server: RunningS
     assert browser.log_in(password) == 303
     command = [sys.executable, "-m", "app", "passwd"]
     subprocess.run(command, cwd=TOP, env=server.environment, input=b"battery-staple\n", check=True, capture_output=True)
-    wait_for(lambda: not browser.is_in(), 10)
+    wait_for(lambda: not browser.is_in())
     assert browser.log_in("battery-staple") == 303
     assert "battery-staple" not in server.log()

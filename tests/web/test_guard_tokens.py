@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,22 +9,13 @@ from flask import Flask, Response
 
 from app.operators import LONGEST_NAME, MAX_TOKENS
 from app.web.application import create_web
-from tests.web.fake_node import FakeNode, make_node
+from tests.web.fake_node import FakeNode
 from tests.web.openapi_document import check_answer, document
 from tests.web.person import Person
 from tests.web.test_guard import with_a_page
 
 PATH = "/api/v1/tokens"
 TOKEN = "the-token"
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[FakeNode]:
-    made = make_node(tmp_path)
-    made.secrets = replace(made.secrets, api_token=TOKEN)
-    made.database.migrate()
-    yield made
-    made.database.close()
 
 
 @pytest.fixture
@@ -87,10 +75,11 @@ def test_what_names_no_token_is_refused(app: Flask, node: FakeNode, body: Any) -
     assert node.operators.kept().tokens == ()
 
 
-def test_when_there_are_too_many_it_is_said(app: Flask, node: FakeNode) -> None:
+def test_when_there_are_too_many_it_is_said(app: Flask, node: FakeNode, capfd: pytest.CaptureFixture[str]) -> None:
     for number in range(MAX_TOKENS):
         node.operators.add_token(f"machine {number}")
     assert "remove one" in ask(app, "POST", body={"name": "one more"}).json["error"]
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_file_that_cannot_be_written_is_said(app: Flask, node: FakeNode) -> None:

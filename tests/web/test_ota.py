@@ -201,7 +201,7 @@ INFO = st.recursive(
 BODY = st.binary(max_size=200) | INFO.map(lambda value: json.dumps(value).encode())
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     mac=st.just(MAC) | HEADER,
     uuid=st.just(UUID) | HEADER,

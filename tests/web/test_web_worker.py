@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +54,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             pass_fds=[listener.fileno()],
         )
     try:
-        eventually(lambda: exchange(number, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")[0] == 200, 15)
+        eventually(lambda: exchange(number, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")[0] == 200)
         yield number
     finally:
         worker.terminate()
@@ -72,7 +73,7 @@ def read_answer(file: socket.SocketIO) -> Answer:
 
 def exchange(port: int, request: bytes) -> Answer:
     """The answer to the bytes ``request`` on a connection of their own."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, connection.makefile("rb") as file:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection, connection.makefile("rb") as file:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(request)
         return read_answer(file)
@@ -158,6 +159,52 @@ def test_a_browser_is_told_that_it_works(port: int) -> None:
     assert status == 200
     assert headers["content-type"].startswith("text/plain")
     assert b"http://127.0.0.1:8989/xiaozhi/ota/" in body
+
+
+def test_many_requests_in_one_go_hold_nobody_up(port: int) -> None:
+    ask, number, answers = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n", 4000, bytearray()
+    greedy, modest = (socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(2))
+
+    def read_all() -> None:
+        with contextlib.suppress(OSError):
+            while piece := greedy.recv(1 << 16):
+                answers.extend(piece)
+
+    reader = threading.Thread(target=read_all)
+    reader.start()
+    with greedy, modest, modest.makefile("rb") as file:
+        greedy.sendall(ask * number)
+        eventually(lambda: answers)
+        modest.sendall(ask)
+        assert read_answer(file)[0] == 200
+        before = answers.count(b"HTTP/1.1 200")
+        greedy.shutdown(socket.SHUT_RDWR)
+        reader.join()
+    assert before < number / 2
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 300000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nFFFFFFF\r\n"])
+def test_a_body_that_no_route_wants_is_not_taken_to_its_end(port: int, length: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection, connection.makefile("rb") as file:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n" + length)
+        assert read_answer(file)[0] == 200
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            connection.sendall(bytes(250 << 20))
+
+
+def test_who_sends_more_than_is_wanted_hears_why_it_is_refused(port: int) -> None:
+    head = f"PUT /api/v1/firmware/bread HTTP/1.1\r\nHost: h\r\nContent-Length: {8 << 20}\r\n\r\n".encode()
+    answer = exchange(port, head + bytes(8 << 20))
+    assert answer[0] == 401
+    assert "log in" in error(answer)
+
+
+def test_a_small_body_that_no_route_wants_leaves_the_connection_as_it_was(port: int) -> None:
+    ask = b"GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + bytes(1000)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection, connection.makefile("rb") as file:
+        for _ in range(3):
+            connection.sendall(ask)
+            assert read_answer(file)[0] == 200
 
 
 def test_metrics_and_readiness_are_served(port: int) -> None:

@@ -14,13 +14,12 @@ from app.client.reply import Reply
 from app.opus.recording import write_opusp
 from app.protocol.messages import ListenMode
 from tests.shared import packets_of
-from tests.system.devices import SHORT, TalkingDevice, together
+from tests.system.devices import SHORT, TalkingDevice, check_in_time, together
 from tests.system.running_server import TOP, RunningServer
 from tests.system.test_saying import speech_of
 
 MODES: tuple[ListenMode, ...] = ("auto", "manual", "realtime")
 VERSIONS = (1, 2, 3)
-LOOSE_LATE_MS = 500.0
 
 
 class WebSocketDevice(TalkingDevice):
@@ -48,8 +47,7 @@ def test_every_version_and_mode_comes_back_equal_and_in_order(server: RunningSer
         summary = (version, recording, mode, reply.summary())
         assert reply.offset_in_sent is not None, summary
         assert (reply.lost, reply.overflowed, reply.discarded) == (0, 0, 0), summary
-        assert reply.summary()["stop_after_playout"] is True, summary
-        assert max(reply.lateness_ms) < LOOSE_LATE_MS, summary
+        check_in_time(reply)
         if mode == "manual":
             assert reply.heard == packets_of(recording), summary
         else:
@@ -104,7 +102,7 @@ def test_the_command_line_device_speaks_websocket(server: RunningServer, tmp_pat
         cwd=TOP,
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr

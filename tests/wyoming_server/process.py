@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-TOP = Path(__file__).resolve().parents[2]
+from tests.stand_in import StandIn
+
 HOST = "127.0.0.1"
 
 
@@ -16,28 +13,18 @@ class WyomingServer:
     """A context manager: inside it the server runs, for both kinds of work on one port."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
+        self._server: StandIn | None = None
         self.port = 0
 
     def __enter__(self) -> WyomingServer:
-        arguments = [sys.executable, "-m", "tests.wyoming_server"]
-        self._process = subprocess.Popen(arguments, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.port = self._read()["port"]
+        self._server = StandIn("tests.wyoming_server")
+        self.port = self._server.ports["port"]
         return self
 
     def __exit__(self, *_: object) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
 
     def environment(self) -> dict[str, str]:
         """What a voice server has to be started with to hear and speak through this one."""
@@ -61,24 +48,8 @@ class WyomingServer:
         return [record for record in self._order({"order": "records"}) if kind in ("", record["kind"])]
 
     def _order(self, order: dict[str, Any]) -> Any:
-        stdin, _ = self._pipes()
-        stdin.write(json.dumps(order) + "\n")
-        stdin.flush()
-        answer = self._read()
+        assert self._server is not None
+        answer = self._server.tell(order)
         if isinstance(answer, dict) and "error" in answer:
             raise ValueError(answer["error"])
         return answer
-
-    def _read(self) -> Any:
-        _, stdout = self._pipes()
-        line = stdout.readline()
-        if not line:
-            raise RuntimeError("the Wyoming server has ended; what it said stands above")
-        return json.loads(line)
-
-    def _pipes(self) -> tuple[IO[str], IO[str]]:
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        return process.stdin, process.stdout

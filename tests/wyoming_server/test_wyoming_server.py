@@ -33,7 +33,7 @@ def wyoming(running: WyomingServer) -> WyomingServer:
 
 @pytest.fixture
 def line(wyoming: WyomingServer) -> Iterator[IO[bytes]]:
-    with socket.create_connection((HOST, wyoming.port), timeout=5) as raw, raw.makefile("rwb") as made:
+    with socket.create_connection((HOST, wyoming.port), timeout=20) as raw, raw.makefile("rwb") as made:
         yield made  # type: ignore[misc]
 
 
@@ -96,7 +96,7 @@ def test_a_connection_breaks_where_it_is_told_to(wyoming: WyomingServer, line: I
 
 def test_a_client_that_leaves_a_hanging_answer_is_seen(wyoming: WyomingServer) -> None:
     wyoming.behave(asr="hang")
-    with socket.create_connection((HOST, wyoming.port), timeout=5) as raw, raw.makefile("rwb") as line:
+    with socket.create_connection((HOST, wyoming.port), timeout=20) as raw, raw.makefile("rwb") as line:
         tell(line, *question())  # type: ignore[arg-type]
         eventually(lambda: wyoming.records("asr"))
         assert wyoming.records("asr")[0]["gone_at"] is None

@@ -19,7 +19,8 @@ class NoRecognizer:
     def transcribe(self, utterance: Utterance, language: str) -> NoReturn:
         raise provider.ProviderFault(
             "voice.asr: there is no recognizer, so nothing that is said is understood: set OPENAI_API_KEY, or set "
-            "voice.asr.provider to openai, wyoming or pocketsphinx."
+            "voice.asr.provider to openai, wyoming or pocketsphinx.",
+            provider.FaultCode.NONE,
         )
 
     def close(self) -> None:

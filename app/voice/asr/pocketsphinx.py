@@ -14,7 +14,7 @@ from gevent.lock import BoundedSemaphore
 from pydantic import Field
 
 from app.settings import SettingsError
-from app.voice.provider import Options, ProviderFault, Workshop
+from app.voice.provider import FaultCode, Options, ProviderFault, Workshop
 from app.voice.sphinx.child import Child
 from app.voice.sphinx.job import utterance_bytes
 from app.voice.utterance import Utterance
@@ -55,7 +55,8 @@ class PocketsphinxRecognizer:
     def transcribe(self, utterance: Utterance, language: str) -> str:
         """The words, in the time that the stage has; ``language`` is not looked at, for there is but one."""
         late = ProviderFault(
-            f"{PLACE}: this machine could not recognize it in time: raise voice.asr.timeout_seconds, or let a server do it."
+            f"{PLACE}: this machine could not recognize it in time: raise voice.asr.timeout_seconds, or let a server do it.",
+            FaultCode.LATE,
         )
         if self._waiting >= MOST_WAITING or self._is_closed:
             raise ProviderFault(

@@ -12,7 +12,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from app.opus.codec import SAMPLE_BYTES
 from app.sections import Host, Port
 from app.voice.pcm import RATE, load_decoder, pcm_of
-from app.voice.provider import Options, ProviderFault, Workshop
+from app.voice.provider import FaultCode, Options, ProviderFault, Workshop
 from app.voice.utterance import Utterance
 from app.voice.wyoming_connection import WyomingConnection, once_again
 
@@ -47,7 +47,8 @@ class WyomingRecognizer:
         """The words, in the time that the stage has, a second attempt included."""
         pcm = pcm_of(utterance)
         server = f"the Wyoming server at {self._options.host}:{self._options.port}"
-        late = ProviderFault(f"{PLACE}: {server} did not answer in time: try again, or raise voice.asr.timeout_seconds.")
+        said = f"{PLACE}: {server} did not answer in time: try again, or raise voice.asr.timeout_seconds."
+        late = ProviderFault(said, FaultCode.LATE)
         with gevent.Timeout(self._seconds, late):
             return once_again(lambda: self._ask(pcm, language))
 

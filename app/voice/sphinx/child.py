@@ -13,6 +13,7 @@ import gevent.socket
 from gevent.socket import wait_read  # type: ignore[attr-defined]
 
 from app.settings import TOP
+from app.voice.sphinx.complaints import log_complaints
 from app.voice.sphinx.job import HEAD, frame_of
 
 MODULE = "app.voice.sphinx.process"
@@ -28,6 +29,7 @@ class Child:
     def __init__(self) -> None:
         self._process: int | None = None  # its pid's file descriptor
         self._socket: Any = None
+        self._complaining: gevent.Greenlet | None = None
         self._received = bytearray()
         self._number = 0
 
@@ -35,16 +37,13 @@ class Child:
         """Starts the process if there is none; it loads its models meanwhile. Raises OSError."""
         if self._process is not None:
             return
-        ours, its = gevent.socket.socketpair()  # type: ignore[attr-defined]
-        try:
-            os.set_blocking(its.fileno(), True)  # gevent's are not, and its process shares that
-            self._process = os.pidfd_open(_spawn(its.fileno()))
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            its.close()
-        self._socket = ours
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as its:
+            talk, its_talk = _socket_pair(ours, its)
+            complaints, its_complaints = _socket_pair(ours, its)
+            self._process = os.pidfd_open(_spawn(its_talk, its_complaints))
+            ours.pop_all()
+        self._socket = talk
+        self._complaining = gevent.spawn(log_complaints, complaints)
         self._received.clear()
 
     def recognize(self, body: bytes) -> str:
@@ -71,12 +70,12 @@ class Child:
         """Kills the process; twice is fine."""
         process, self._process = self._process, None
         sock, self._socket = self._socket, None
-        if sock is not None:
-            sock.close()
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(process, signal.SIGKILL)
             gevent.spawn(_reap, process)
+        if sock is not None:  # not before: it would complain that nobody reads its answer
+            sock.close()
 
     def _answer(self) -> str:
         received = self._received
@@ -93,8 +92,17 @@ class Child:
                 return body.decode()
 
 
-def _spawn(socket: int) -> int:
-    """Starts the process with nothing of ours but that socket and our standard error; a fork would hold the hub for many ms."""
+def _socket_pair(ours: contextlib.ExitStack, its: contextlib.ExitStack) -> tuple[Any, int]:
+    """Our end, and the descriptor of the process's, each closed with its stack."""
+    our_end, its_end = gevent.socket.socketpair()  # type: ignore[attr-defined]
+    ours.callback(our_end.close)
+    its.callback(its_end.close)
+    os.set_blocking(its_end.fileno(), True)  # gevent's are not, and its process shares that
+    return our_end, its_end.fileno()
+
+
+def _spawn(talk: int, complaints: int) -> int:
+    """Starts the process with nothing of ours but these two sockets; a fork would hold the hub for many ms."""
     environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(TOP), os.environ.get("PYTHONPATH"))))
     return os.posix_spawn(
@@ -102,8 +110,9 @@ def _spawn(socket: int) -> int:
         [sys.executable, "-m", MODULE, str(os.getpid())],
         environment,
         file_actions=[
-            (os.POSIX_SPAWN_DUP2, socket, 0),
-            (os.POSIX_SPAWN_DUP2, socket, 1),
+            (os.POSIX_SPAWN_DUP2, talk, 0),
+            (os.POSIX_SPAWN_DUP2, talk, 1),
+            (os.POSIX_SPAWN_DUP2, complaints, 2),
             *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()),
         ],
         setsid=True,

@@ -24,6 +24,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.queue import SimpleQueue
 from gevent.socket import wait_read  # type: ignore[attr-defined]
 
+from app.turn import give_way
 from app.voice.provider import ProviderFault
 
 ENVIRONMENT = ("PATH", "HOME", "LANG")
@@ -142,7 +143,7 @@ class _Run:
                 self._fault = f"wrote more than {self._program.most_bytes:,} bytes for one sentence: is that its sound alone?"
                 return
             self._pieces.put(data)
-            gevent.sleep(0)  # a program that is faster than we are must not keep the others waiting
+            give_way()  # a program that is faster than we are must not keep the others waiting
 
     def _hear_complaints(self, process: _Process) -> None:
         while data := _read(process.stderr, None):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web.console import assets, device, devices, firmware_page, login, settings, try_it
+from app.web.console import assets, device, devices, firmware_page, login, no_page, settings, try_it
 from app.web.console.rendering import Pages
 from app.web.guard import Guard
 from app.web.node import Node
@@ -20,5 +20,6 @@ def install(app: Flask, node: Node, guard: Guard) -> None:
     pages = Pages(guard, files)
     app.register_blueprint(assets.blueprint(files))
     app.register_blueprint(login.blueprint(guard, pages))
+    no_page.install(app, guard, pages)
     for page in (devices, device, try_it, firmware_page, settings):
         app.register_blueprint(page.blueprint(node, pages))

@@ -13,7 +13,7 @@ from app.protocol import topics
 from app.protocol.malformed import Malformed
 from app.session.live import LiveDevice
 from app.session.transcript import Kind, Line
-from app.session.way_in import Progress
+from app.session.way_in import Leg, Progress
 from app.voice.emotion import EMOTIONS
 from app.web import live_rows
 from app.web.console.devices import row_of
@@ -54,11 +54,12 @@ class DevicePage:
         return self._pages.render(
             "device.html",
             here="devices",
-            script_words=("device.", "devices.state.", "way_in."),
+            script_words=("device.", "devices.state.", "way_in.", "said."),
             device_id=device_id,
             title=row["name"] or device_id,
             row=row,
             device=device,
+            not_remembered=_why_not_remembered(live, is_answered),
             session=None if live.session is None else live_rows.session(live.session),
             way_in=_way_in(t, live, now),
             lines=[_line(t, line) for line in self._node.live.transcript(device_id)],
@@ -75,6 +76,14 @@ class DevicePage:
 def _was_seen(live: LiveDevice) -> bool:
     """Whether this process has seen anything of it: what is remembered is written a moment later."""
     return any(step.at is not None for step in live.way_in)
+
+
+def _why_not_remembered(live: LiveDevice, is_answered: bool) -> str:
+    """The key of the sentence in place of what is remembered of the device, where nothing is."""
+    if not is_answered:
+        return "database_away"
+    has_asked = any(step.leg is Leg.OTA and step.state is Progress.DONE for step in live.way_in)
+    return "just_came" if has_asked else "never_asked"  # what asked is written within seconds
 
 
 def _way_in(t: Words, live: LiveDevice, now: float) -> list[dict[str, Any]]:
@@ -96,10 +105,20 @@ def _way_in(t: Words, live: LiveDevice, now: float) -> list[dict[str, Any]]:
 
 def _line(t: Words, line: Line) -> dict[str, Any]:
     document = live_rows.line(line)
-    name, _, rest = line.text.partition(" ")
-    if line.kind is Kind.EVENT and name in EVENTS:
-        document["text"] = t(f"device.event.{name}") + (f": {rest}" if rest else "")
+    if line.kind is Kind.EVENT:
+        document["text"] = _event(t, line.text)
     return document
+
+
+def _event(t: Words, text: str) -> str:
+    """In words; static/device.js does the same."""
+    name, _, rest = text.partition(" ")
+    if name not in EVENTS:
+        return text
+    if f"device.event.{text}" in t:
+        return t(f"device.event.{text}")
+    event = t(f"device.event.{name}")
+    return t("device.event.said", event=event, rest=rest) if rest else event
 
 
 def _facts(device: Device) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from app.web.census import Counting
 from app.web.console.rendering import Pages
 from app.web.console.times import ago
 from app.web.console.words import Words
+from app.web.guard import see_other
 from app.web.node import Node
 
 PAGE, NOW = 40, 10
@@ -89,6 +90,8 @@ class DevicesPage:
         except DatabaseUnavailable:
             ids = self._node.live.in_session()[:PAGE]
             listed = Listed([], [self._row(device_id, None) for device_id in ids], None)
+        if wanted.page > 1 and listed.count is not None and not listed.rows:
+            return see_other(wanted.link(page=max(1, -(-listed.count // PAGE))))  # there are fewer devices than there were
         first = (wanted.page - 1) * PAGE + 1
         census = self._counting.census()
         return self._pages.render(

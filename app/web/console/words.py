@@ -30,6 +30,9 @@ class Words:
         text = self._texts[key]
         return text.format_map(values) if values else text
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._texts
+
     def under(self, *prefixes: str) -> dict[str, str]:
         """The texts whose keys begin with one of ``prefixes``: what a page's script needs."""
         return {key: text for key, text in self._texts.items() if key.startswith(prefixes)}

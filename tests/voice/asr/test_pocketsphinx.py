@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gevent
+import gevent.socket
 import pytest
 
 from app.opus.codec import Encoder
@@ -22,6 +23,7 @@ from app.voice.asr import pocketsphinx
 from app.voice.asr.pocketsphinx import PocketsphinxOptions, PocketsphinxRecognizer
 from app.voice.provider import ProviderFault, Workshop
 from app.voice.sphinx.child import Child
+from app.voice.sphinx.complaints import LONGEST_LINE, MOST_LINES, log_complaints
 from app.voice.sphinx.job import read_utterance, utterance_bytes
 from app.voice.utterance import Utterance
 from tests.shared import packets_of, recordings
@@ -117,8 +119,8 @@ def test_the_process_knows_no_secret_and_none_of_our_sockets(recognizer: Pockets
     process = Path(f"/proc/{pid_of(recognizer)}")
     assert SECRET.encode() not in (process / "environ").read_bytes()
     sockets = [os.readlink(link) for link in (process / "fd").iterdir() if os.readlink(link).startswith("socket:")]
-    assert len(sockets) == 2  # its standard input and output
-    assert len(set(sockets)) == 1
+    assert len(sockets) == 3  # its standard input, output and error
+    assert len(set(sockets)) == 2
 
 
 def test_a_process_that_has_died_is_replaced(recognizer: PocketsphinxRecognizer) -> None:
@@ -142,7 +144,7 @@ def test_too_many_waiting_are_refused_and_a_hanging_process_is_replaced(
             recognizer.transcribe(recording("silence_dtx.opusp"), "en")
         gevent.joinall(turns)
     assert all("voice.asr.timeout_seconds" in str(turn.exception) for turn in turns)
-    eventually(lambda: not is_there(hanging) or gevent.sleep(0.01), 10)
+    eventually(lambda: not is_there(hanging))
     assert recognizer.transcribe(recording("silence_dtx.opusp"), "en") == ""
 
 
@@ -168,7 +170,7 @@ def test_closing_ends_the_process_and_twice_is_fine() -> None:
     pid = pid_of(made)
     made.close()
     made.close()
-    eventually(lambda: not is_there(pid) or gevent.sleep(0.01), 10)
+    eventually(lambda: not is_there(pid))
     with pytest.raises(ProviderFault):
         made.transcribe(recording("lamp.opusp"), "en")
 
@@ -179,10 +181,30 @@ def test_closing_in_the_midst_of_a_turn_starts_nothing_anew() -> None:
     gevent.sleep(0)
     pid = pid_of(made)
     made.close()
-    turn.join(10)
+    turn.join(20)
     assert isinstance(turn.exception, ProviderFault)
     assert made._children[0]._process is None
-    eventually(lambda: not is_there(pid) or gevent.sleep(0.01), 10)
+    eventually(lambda: not is_there(pid))
+
+
+def test_what_the_process_complains_of_is_in_the_log(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    child = Child()
+    with pytest.raises(ConnectionError):
+        child.recognize(b"")
+    eventually(lambda: "struct.error" in caplog.text)
+    assert {record.name for record in caplog.records} == {"app.voice.sphinx.complaints"}
+    assert capfd.readouterr().err == ""
+
+
+def test_a_process_that_complains_without_end_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    ours, its = gevent.socket.socketpair()
+    reading = gevent.spawn(log_complaints, ours)
+    its.sendall(b"x" * 3 * LONGEST_LINE + b"\n" + b"one more\n" * 100_000)
+    its.close()
+    reading.get(timeout=20)
+    assert len(caplog.records) == MOST_LINES + 1
+    assert max(len(record.getMessage()) for record in caplog.records) <= LONGEST_LINE
+    assert caplog.records[-1].getMessage().endswith("no further one is logged")
 
 
 def test_an_utterance_crosses_over_unchanged() -> None:

@@ -282,7 +282,7 @@ def test_a_server_that_falls_silent_is_given_up(server: ScriptedChat, tmp_path: 
     server.scripts.append(Script([*before, Event()]))
     with pytest.raises(ProviderFault, match="did not answer in time"):
         list(mind.think(HELLO))
-    wait_for(lambda: server.gone == 1, 10, "the request is closed")
+    wait_for(lambda: server.gone == 1, what="the request is closed")
 
 
 def test_comments_alone_are_no_answer(server: ScriptedChat, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_comments_alone_are_no_answer(server: ScriptedChat, tmp_path: Path) -> N
     server.scripts.append(Script(comments()))
     with pytest.raises(ProviderFault, match="did not answer in time"):
         list(mind.think(HELLO))
-    wait_for(lambda: server.gone == 1, 10, "the request is closed")
+    wait_for(lambda: server.gone == 1, what="the request is closed")
 
 
 def test_an_answer_that_never_says_that_it_is_over_is_over_when_nothing_more_comes(server: ScriptedChat, tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_closing_the_iterator_closes_the_request(server: ScriptedChat, mind: Ope
     pieces = mind.think(HELLO)
     assert next(pieces) == "One"
     pieces.close()  # type: ignore[attr-defined]
-    wait_for(lambda: server.gone == 1, 10, "the request is closed")
+    wait_for(lambda: server.gone == 1, what="the request is closed")
 
 
 @pytest.mark.parametrize(
@@ -332,9 +332,9 @@ def test_killing_the_greenlet_closes_the_request(server: ScriptedChat, mind: Ope
     server.scripts.append(script)
     heard: list[object] = []
     thinker = gevent.spawn(lambda: [heard.append(piece) for piece in mind.think(HELLO)])
-    wait_for(lambda: server.requests and (heard or not any(isinstance(piece, bytes) for piece in script.pieces)), 10)
+    wait_for(lambda: server.requests and (heard or not any(isinstance(piece, bytes) for piece in script.pieces)))
     thinker.kill()
-    wait_for(lambda: server.gone == 1, 10, "the request is closed")
+    wait_for(lambda: server.gone == 1, what="the request is closed")
     assert answer(server, mind, *words("Hi."), prompt=HELLO) == ["Hi."], "and the next one is answered"
 
 

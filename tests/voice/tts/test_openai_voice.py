@@ -57,10 +57,6 @@ def synthesizer(server: OpenAiServer) -> Iterator[Make]:
         one.close()
 
 
-def until(condition: Callable[[], object]) -> None:
-    eventually(lambda: (gevent.sleep(0.01), condition())[1], 20)
-
-
 def test_opus_comes_as_packets(synthesizer: Make, server: OpenAiServer) -> None:
     pieces = list(synthesizer().synthesize(TEXT, "en"))
     assert len(pieces) == MS // 20
@@ -108,9 +104,9 @@ def test_a_second_sentence_goes_over_the_same_connection(synthesizer: Make, serv
 def test_killing_the_greenlet_closes_the_request(synthesizer: Make, server: OpenAiServer) -> None:
     server.behave("speech", "hang")
     listener = gevent.spawn(lambda one: list(one.synthesize(TEXT, "en")), synthesizer())
-    until(lambda: server.records("speech"))
+    eventually(lambda: server.records("speech"))
     listener.kill()
-    until(lambda: server.records("speech")[0].gone_at)
+    eventually(lambda: server.records("speech")[0].gone_at)
 
 
 def test_closing_the_iterator_closes_the_request(synthesizer: Make, server: OpenAiServer) -> None:
@@ -118,7 +114,7 @@ def test_closing_the_iterator_closes_the_request(synthesizer: Make, server: Open
     pieces = synthesizer().synthesize(TEXT, "en")
     next(pieces)
     pieces.close()  # type: ignore[attr-defined]
-    until(lambda: server.records("speech")[0].gone_at)
+    eventually(lambda: server.records("speech")[0].gone_at)
 
 
 def test_a_connection_that_fails_is_made_once_again(synthesizer: Make, server: OpenAiServer) -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import gevent
@@ -25,11 +24,6 @@ def shell(script: str, seconds: float = 20.0, most_bytes: int = 1 << 20) -> Prog
     path = shutil.which("sh")
     assert path is not None
     return Program("voice.tts.command", Path(path), ("sh", "-c", script), seconds, most_bytes)
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Lets greenlets run meanwhile."""
-    eventually(lambda: (gevent.sleep(0.005), condition())[1], 20)
 
 
 def is_alive(pid: int) -> bool:
@@ -92,16 +86,16 @@ def test_a_program_that_is_not_listened_to_any_more_is_killed_with_its_children(
     assert next(pieces) == b"sound\n"
     leader, child = map(int, pids.read_text().split())
     pieces.close()  # type: ignore[attr-defined]
-    until(lambda: not is_alive(leader) and not is_alive(child))
-    until(lambda: not zombies())
+    eventually(lambda: not is_alive(leader) and not is_alive(child))
+    eventually(lambda: not zombies())
 
 
 def test_killing_the_listening_greenlet_kills_the_program(programs: Programs, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     listener = gevent.spawn(lambda: list(programs.output(shell(f"echo $$ > '{pid_file}'; exec sleep 600"), "")))
-    until(lambda: pid_file.exists() and pid_file.read_text().strip())
+    eventually(lambda: pid_file.exists() and pid_file.read_text().strip())
     listener.kill()
-    until(lambda: not is_alive(int(pid_file.read_text())))
+    eventually(lambda: not is_alive(int(pid_file.read_text())))
 
 
 def test_breaking_off_at_any_moment_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -112,7 +106,7 @@ def test_breaking_off_at_any_moment_leaves_nothing_behind(tmp_path: Path) -> Non
         for _ in range(moment):
             gevent.sleep(0.0003)
         listener.kill()
-    until(lambda: not zombies() and len(os.listdir("/proc/self/fd")) <= descriptors)
+    eventually(lambda: not zombies() and len(os.listdir("/proc/self/fd")) <= descriptors)
     running = [gevent.spawn(lambda: b"".join(programs.output(shell("echo free"), ""))) for _ in range(4)]
     gevent.joinall(running, raise_error=True)
 
@@ -130,7 +124,7 @@ def test_silence_for_too_long_is_a_fault_and_the_end(programs: Programs, tmp_pat
     pid_file = tmp_path / "pid"
     with pytest.raises(ProviderFault, match=r"voice\.tts\.command: sh wrote nothing for 0\.3 s"):
         list(programs.output(shell(f"echo $$ > '{pid_file}'; exec sleep 600", seconds=0.3), ""))
-    until(lambda: not is_alive(int(pid_file.read_text())))
+    eventually(lambda: not is_alive(int(pid_file.read_text())))
 
 
 def test_too_much_output_is_a_fault_and_the_end(programs: Programs) -> None:
@@ -161,7 +155,7 @@ def test_a_flood_of_complaints_holds_nothing_up(programs: Programs) -> None:
 def test_what_is_left_running_in_the_background_is_ended(programs: Programs, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     assert not b"".join(programs.output(shell(f"sleep 600 >/dev/null & echo $! > '{pid_file}'"), ""))
-    until(lambda: not is_alive(int(pid_file.read_text())))
+    eventually(lambda: not is_alive(int(pid_file.read_text())))
 
 
 def test_so_many_run_at_a_time_and_the_others_wait(tmp_path: Path) -> None:

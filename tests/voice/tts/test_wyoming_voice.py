@@ -39,10 +39,6 @@ def wyoming(port: int, seconds: float = 20.0, **options: Any) -> WyomingSynthesi
     return WyomingSynthesizer(WyomingOptions(host=HOST, port=port, **options), workshop(Path(), seconds))
 
 
-def until(condition: Callable[[], object]) -> None:
-    eventually(lambda: (gevent.sleep(0.01), condition())[1], 20)
-
-
 def test_its_chunks_are_the_sound(server: WyomingServer) -> None:
     pieces = list(wyoming(server.port).synthesize(TEXT, "en-GB"))
     assert len(pieces) > 5
@@ -62,9 +58,9 @@ def test_a_voice_is_asked_for_by_its_name(server: WyomingServer) -> None:
 def test_killing_the_greenlet_closes_the_connection(server: WyomingServer) -> None:
     server.behave(tts="hang")
     listener = gevent.spawn(lambda: list(wyoming(server.port).synthesize(TEXT, "en")))
-    until(lambda: server.records("tts"))
+    eventually(lambda: server.records("tts"))
     listener.kill()
-    until(lambda: server.records("tts")[0]["gone_at"])
+    eventually(lambda: server.records("tts")[0]["gone_at"])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-// The page of one device: its way in, its conversation and its vitals, live; what can be said to it and done with it.
+// The page of one device: its way in, its conversation and its vitals, live; what can be said to it.
 
-import { ago, api, busy, follow, t, toast } from "./console.js";
+import { ago, api, busy, follow, knows, saying, t } from "./console.js";
+import { showRemembered } from "./device_remembered.js";
 import { last, plot, said } from "./plots.js";
 import { sure } from "./sure.js";
 import { showTools } from "./tools.js";
@@ -94,15 +95,17 @@ const talk = document.getElementById("talk");
 function lineText(line) {
   if (line.kind !== "event") return line.text;
   const [name, ...rest] = line.text.split(" ");
-  const words = t(`device.event.${name}`);
-  return rest.length ? `${words}: ${rest.join(" ")}` : words;
+  if (knows(`device.event.${line.text}`)) return t(`device.event.${line.text}`);
+  if (!knows(`device.event.${name}`)) return line.text;
+  const event = t(`device.event.${name}`);
+  return rest.length ? t("device.event.said", { event, rest: rest.join(" ") }) : event;
 }
 
 function showLines({ whole, lines }) {
   if (whole) talk.replaceChildren();
   const isAtEnd = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 40;
   for (const line of lines) {
-    const bubble = make("p", {}, make("span", { className: "unseen", textContent: `${t(`device.line.${line.kind}`)}: ` }), lineText(line));
+    const bubble = make("p", {}, make("span", { className: "unseen", textContent: `${t(`device.line.${line.kind}`)}: ` }), make("bdi", { textContent: lineText(line) }));
     bubble.dataset.number = line.number;
     bubble.dataset.kind = line.kind;
     talk.append(bubble);
@@ -128,7 +131,7 @@ function tell(output, isGood, text) {
 async function ask(button, output, method, where, document_) {
   await busy(button, async () => {
     try {
-      tell(output, true, (await api(method, where, document_)).message);
+      tell(output, true, saying(await api(method, where, document_)));
     } catch (error) {
       tell(output, false, error.message);
     }
@@ -143,59 +146,13 @@ for (const name of ["speak", "alert"]) {
   });
 }
 
-document.getElementById("reboot").addEventListener("click", async (event) => {
-  const button = event.currentTarget;
-  if (await sure("reboot")) ask(button, document.getElementById("rebooted"), "POST", `${path}/reboot`, {});
-});
-
-document.getElementById("forget")?.addEventListener("click", async (event) => {
-  const button = event.currentTarget;
-  if (!(await sure("forget"))) return;
-  const isDone = await busy(button, () => api("DELETE", `${path}/history`));
-  if (!isDone) return;
-  showLines({ whole: true, lines: [] });
-  toast(t("device.forget.done"));
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("#reboot");
+  if (button && (await sure("reboot"))) ask(button, document.getElementById("rebooted"), "POST", `${path}/reboot`, {});
 });
 
 document.getElementById("ask-tools").addEventListener("click", (event) => {
   busy(event.currentTarget, () => showTools(document.getElementById("tools"), path));
 });
 
-// Its settings: only what was changed is sent
-
-const settings = document.getElementById("settings");
-const valueOf = (input) => (input.type === "checkbox" ? input.checked : input.value);
-const inputs = settings ? [...settings.elements].filter((input) => input.name) : [];
-let known = new Map(inputs.map((input) => [input.name, valueOf(input)]));
-
-settings?.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const now = new Map(inputs.map((input) => [input.name, valueOf(input)]));
-  const changed = [...now].filter(([name, value]) => value !== known.get(name));
-  if (changed.length) {
-    const isDone = await busy(settings.querySelector("button"), () => api("PATCH", path, Object.fromEntries(changed)));
-    if (!isDone) return;
-    known = now;
-    document.querySelector("h1").textContent = now.get("name") || id;
-  }
-  toast(t("common.saved"));
-});
-
-// The voices that it may have: asked for when somebody is about to choose, or has chosen one that may be of no use
-
-const voice = settings?.elements.voice;
-
-async function offerVoices() {
-  let told;
-  try {
-    told = await api("GET", "/api/v1/voices");
-  } catch {
-    return; // any name can be written all the same
-  }
-  const options = told.voices.map(({ name, about }) => make("option", { value: name, label: about ? `${name} · ${about}` : name }));
-  document.getElementById("voices").replaceChildren(...options);
-  document.getElementById("voice-refused").hidden = !told.refused.includes(voice.value);
-}
-
-voice?.addEventListener("focus", offerVoices, { once: true });
-if (voice?.value) offerVoices();
+showRemembered(path, { id, onForget: () => showLines({ whole: true, lines: [] }) });

@@ -6,6 +6,7 @@ import { last, said, sparkline } from "./plots.js";
 const COLOURS = { idle: "ok", listening: "ok", thinking: "ok", speaking: "ok", connected: "ok", stuck: "bad", inactive: "warn" };
 const MEASURED = ["loss", "jitter", "latency"];
 const MAX_POINTS = 60;
+const COUNTED_MS = 4000; // the server may count so long that the database is away
 
 /** The samples of each device on the page: [seconds, loss, jitter, latency], oldest first. */
 const samples = new Map();
@@ -51,29 +52,49 @@ function showRows({ rows }) {
 
 const isEmpty = document.querySelector(".empty") !== null;
 const remembered = Number(document.querySelector("[data-figure=remembered]").textContent);
-const showsAll = !location.search && new Set([...document.querySelectorAll("tr[data-device]")].map((row) => row.dataset.device)).size >= remembered;
+const wasAway = Number.isNaN(remembered);
+const shown = [...new Set([...document.querySelectorAll("tr[data-device]")].map((row) => row.dataset.device))];
+const showsAll = !location.search && shown.length >= remembered;
+
+/** A page that is taken from the server again would lose what is in its fields, and where the keyboard is. */
+const isTyping = () => Boolean(document.getElementById("code")?.value) || document.activeElement?.matches("input:not([readonly])");
+const isUntouched = () => [document.body, null].includes(document.activeElement) && !isTyping();
 
 function showFigures(figures) {
   for (const place of document.querySelectorAll("[data-figure]")) place.textContent = figures[place.dataset.figure] ?? "–";
-  const faults = figures.parts.filter((part) => !part.ready).map((part) => {
-    const notice = document.createElement("p");
-    const name = document.createElement("b");
-    notice.className = "notice";
-    notice.dataset.state = "bad";
-    name.textContent = t("devices.parts.not_ready", { name: part.name });
-    notice.append(name, ` ${part.reason}`);
-    return notice;
-  });
-  const parts = document.getElementById("parts");
-  if (parts.textContent.trim() !== faults.map((notice) => notice.textContent).join("")) parts.replaceChildren(...faults);
+  showParts(figures.parts.filter((part) => !part.ready));
   if (figures.remembered === null || figures.remembered <= remembered) return;
-  const isUntouched = document.activeElement === document.body || document.activeElement === null;
-  if (isEmpty || (showsAll && isUntouched)) location.reload();
-  else document.getElementById("new-devices").hidden = false;
+  const isHarmless = isEmpty ? !isTyping() : (showsAll || wasAway) && isUntouched();
+  if (!isHarmless) document.getElementById("new-devices").hidden = false;
+  else setTimeout(() => location.reload(), wasAway ? COUNTED_MS : 0);
 }
 
-const shown = [...document.querySelectorAll("tr[data-device]")].map((row) => row.dataset.device);
-follow(`/api/v1/events?devices=${[...new Set(shown)].join(",")}`, { rows: showRows, figures: showFigures });
+/** What of the server is not ready: read aloud when it is something else, not when the seconds in a reason go on. */
+function showParts(faults) {
+  const place = document.getElementById("parts");
+  const shown = [...place.children].map((notice) => notice.dataset.partOfServer);
+  if (shown.join() !== faults.map((part) => part.name).join()) place.replaceChildren(...faults.map(noticeOf));
+  faults.forEach((part, index) => {
+    const reason = place.children[index].querySelector("small");
+    const text = `${part.name}: ${part.reason}`;
+    if (reason.textContent !== text) reason.textContent = text;
+  });
+}
+
+function noticeOf({ name }) {
+  const notice = document.createElement("p");
+  const head = document.createElement("b");
+  const reason = document.createElement("small");
+  notice.className = "notice";
+  notice.dataset.state = "bad";
+  notice.dataset.partOfServer = name;
+  head.textContent = t("devices.parts.not_ready", { name: t(`devices.part.${name}`) });
+  reason.setAttribute("aria-live", "off");
+  notice.append(head, ` ${t(`devices.part.${name}.means`)} `, reason);
+  return notice;
+}
+
+follow(`/api/v1/events?devices=${shown.join(",")}`, { rows: showRows, figures: showFigures });
 
 document.getElementById("activate")?.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -96,7 +117,7 @@ document.getElementById("activate")?.addEventListener("submit", async (event) =>
       tell(t(bound.active ? "devices.activate.done" : "devices.activate.proof", { id: bound.device_id }), "ok");
       form.reset();
     } catch (error) {
-      tell(error.message, "bad");
+      tell(error.status === 404 ? t("devices.activate.wrong") : error.message, "bad");
     }
     form.code.focus();
   });

@@ -1,6 +1,6 @@
 // The firmware page: uploads, plans, and the roll-outs' figures, asked for again while somebody looks.
 
-import { api, busy, t, toast } from "./console.js";
+import { api, busy, csrf, refusal, t, toast } from "./console.js";
 
 const PATH = "/api/v1/firmware";
 const REFRESH_MS = 5000;
@@ -191,7 +191,7 @@ function send(path, file) {
     request.responseType = "json";
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.setRequestHeader("Accept", "application/json");
-    request.setRequestHeader("X-CSRF-Token", document.querySelector("meta[name=csrf-token]").content);
+    for (const [name, value] of Object.entries(csrf)) request.setRequestHeader(name, value);
     request.upload.onprogress = (sent) => {
       progress.hidden = false;
       progress.value = sent.lengthComputable && sent.total ? sent.loaded / sent.total : 0;
@@ -199,7 +199,7 @@ function send(path, file) {
     request.onerror = () => reject(new Error(t("common.no_answer")));
     request.onload = () => {
       if (request.status < 300) resolve(request.response);
-      else reject(new Error(request.status === 401 ? t("common.logged_out") : (request.response?.error ?? request.statusText)));
+      else reject(refusal(request.status, request.response, request.getResponseHeader("Retry-After")));
     };
     request.onloadend = () => {
       progress.hidden = true;

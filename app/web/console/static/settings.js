@@ -1,6 +1,6 @@
 // The settings: tests of recognizer, mind and voice, tokens, and the search among the values.
 
-import { api, ApiError, busy, t, toast } from "./console.js";
+import { answerOf, api, ApiError, busy, csrf, t, toast } from "./console.js";
 import { sure } from "./sure.js";
 
 // Tests
@@ -48,8 +48,9 @@ function player(base64) {
 
 function show(outcome, stage, answer) {
   const state = answer.ok ? "ok" : "bad";
-  const notice = made("p", "notice", answer.ok ? t("settings.tests.works") : `${t("settings.tests.fails")} ${answer.error}`);
+  const notice = made("p", "notice", t(answer.ok ? "settings.tests.works" : "settings.tests.fails", { fault: t(`settings.fault.${answer.code}`) }));
   notice.dataset.state = state;
+  if (!answer.ok) notice.append(made("small", "", answer.error));
   outcome.dataset.state = state;
   outcome.append(notice);
   if (!answer.ok) return;
@@ -67,21 +68,9 @@ function show(outcome, stage, answer) {
 /** A recording is the body of its request, as it is. */
 async function hear(recording, most, language) {
   if (recording.size > most) throw new ApiError(413, t("settings.asr.too_large"));
-  const response = await fetch(`/api/v1/tests/asr?language=${encodeURIComponent(language)}`, {
-    method: "POST",
-    headers: {
-      Accept: "application/json",
-      "Content-Type": "application/octet-stream",
-      "X-CSRF-Token": document.querySelector("meta[name=csrf-token]").content,
-    },
-    body: recording,
-    credentials: "same-origin",
-  }).catch(() => {
-    throw new ApiError(0, t("common.no_answer"));
-  });
-  const answer = await response.json().catch(() => null);
-  if (response.ok) return answer;
-  throw new ApiError(response.status, response.status === 401 ? t("common.logged_out") : (answer?.error ?? response.statusText));
+  const path = `/api/v1/tests/asr?language=${encodeURIComponent(language)}`;
+  const headers = { Accept: "application/json", "Content-Type": "application/octet-stream", ...csrf };
+  return answerOf(fetch(path, { method: "POST", headers, body: recording, credentials: "same-origin" }));
 }
 
 function ask(form, stage, language) {

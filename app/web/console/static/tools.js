@@ -19,32 +19,40 @@ function typeOf(schema) {
 /** One input: `read()` gives its value, undefined for none; it throws when what is written is not of the schema's kind. */
 function inputFor(schema, isRequired) {
   const type = typeOf(schema);
-  if (Array.isArray(schema.enum)) {
-    const choices = schema.enum.map((value, index) => make("option", { value: String(index), textContent: String(value) }));
-    if (!isRequired) choices.unshift(make("option", { value: "", textContent: t("device.tools.choose") }));
-    const input = make("select", {}, ...choices);
-    const preset = schema.enum.indexOf(schema.default);
-    if (preset >= 0) input.value = String(preset);
-    return { input, read: () => (input.value === "" ? undefined : schema.enum[Number(input.value)]) };
-  }
+  if (Array.isArray(schema.enum)) return choiceOf(schema.enum, schema.enum.map(String), schema.default, isRequired);
+  if (type === "boolean" && !isRequired) return choiceOf([true, false], [t("common.yes"), t("common.no")], schema.default, false);
   if (type === "boolean") {
     const input = make("input", { type: "checkbox", checked: schema.default === true });
     return { input, read: () => input.checked };
   }
   if (type === "integer" || type === "number") return numberFor(schema, type, isRequired);
   if (type === "string") {
-    const isLong = (schema.maxLength ?? 0) > 200;
-    const input = make(isLong ? "textarea" : "input", { required: isRequired && schema.minLength > 0, value: schema.default ?? "" });
-    if (schema.maxLength) input.maxLength = schema.maxLength;
-    if (schema.minLength) input.minLength = schema.minLength;
+    const [least, most] = [lengthOf(schema.minLength) ?? 0, lengthOf(schema.maxLength)];
+    const input = make(most > 200 ? "textarea" : "input", { required: isRequired && least > 0, value: schema.default ?? "" });
+    if (most !== undefined && most >= least) input.maxLength = most;
+    if (most === undefined || most >= least) input.minLength = least;
     return { input, read: () => (input.value === "" && !isRequired ? undefined : input.value) };
   }
   return jsonFor(schema, type, isRequired);
 }
 
+/** A length that an input knows, undefined for others: devices send what they like. */
+function lengthOf(value) {
+  return Number.isInteger(value) && value >= 0 && value < 2 ** 31 ? value : undefined;
+}
+
+function choiceOf(values, names, preset, isRequired) {
+  const choices = names.map((textContent, index) => make("option", { value: String(index), textContent }));
+  if (!isRequired) choices.unshift(make("option", { value: "", textContent: t("device.tools.choose") }));
+  const input = make("select", {}, ...choices);
+  const chosen = values.indexOf(preset);
+  if (chosen >= 0) input.value = String(chosen);
+  return { input, read: () => (input.value === "" ? undefined : values[Number(input.value)]) };
+}
+
 function numberFor(schema, type, isRequired) {
   const { minimum, maximum } = schema;
-  const isRange = minimum !== undefined && maximum !== undefined && maximum - minimum <= 1000 && isRequired;
+  const isRange = isRequired && maximum - minimum > 0 && maximum - minimum <= 1000;
   const input = make("input", { type: isRange ? "range" : "number", required: isRequired });
   if (minimum !== undefined) input.min = minimum;
   if (maximum !== undefined) input.max = maximum;

@@ -137,9 +137,9 @@ export class Conversation {
     });
   }
 
-  /** A text in place of speech. */
+  /** A text in place of speech; whether it was sent. */
   ask(text) {
-    this._attempt(async () => {
+    return this._attempt(async () => {
       const session = await this._connected();
       await this._toolsAreTold;
       this._breakOff(true);
@@ -151,18 +151,21 @@ export class Conversation {
     });
   }
 
-  /** Runs what a button does; what fails is said. */
+  /** Runs what a button does; what fails is said. Returns whether it succeeded. */
   async _attempt(work) {
     noTrouble();
     const isAudible = this._player.wake();
+    let isDone = false;
     try {
       await work();
+      isDone = true;
       if (!(await isAudible)) trouble("try.sound_off");
     } catch (error) {
       this._isPressed = false;
       showFault(error);
     }
     this._show();
+    return isDone;
   }
 
   // The session

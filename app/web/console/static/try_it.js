@@ -90,12 +90,12 @@ function connectRecordings(conversation) {
 }
 
 function connectText(conversation) {
-  part("text").addEventListener("submit", (event) => {
+  part("text").addEventListener("submit", async (event) => {
     event.preventDefault();
     const field = part("words");
     const text = field.value.trim();
     field.value = "";
-    if (text) conversation.ask(text);
+    if (text && !(await conversation.ask(text)) && !field.value) field.value = text; // to be sent once more
   });
 }
 
