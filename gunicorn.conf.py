@@ -6,7 +6,7 @@ import sys
 
 from gunicorn import glogging
 
-from app import hosting, logs, secrets
+from app import hosting, logs, open_files, secrets
 from app.broker.child import broker_child
 from app.settings import SettingsError, load
 
@@ -57,6 +57,7 @@ def on_starting(server):
         )
     if server.cfg.worker_class_str != "gevent":
         sys.exit("This server runs in a gevent worker: start it with `gunicorn -k gevent wsgi:app`.")
+    open_files.allow_many()
     hosting.announce(settings, os.environ)
     if settings.runs_broker:
         broker_child.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
 import socket
 import ssl
 from pathlib import Path
@@ -15,7 +14,6 @@ from app.broker.rundir import BrokerError
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
-MOST_FILES = 1 << 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 
@@ -69,11 +67,3 @@ def server_tls(pem: Path, key: Path) -> ssl.SSLContext:
             "give a certificate chain and its private key in PEM form."
         ) from None
     return context
-
-
-def allow_many_files() -> None:
-    """Raises the limit of open files as far as the system lets us: every device takes two, and Mosquitto inherits it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

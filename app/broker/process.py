@@ -16,10 +16,11 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from app import open_files
 from app.broker.announcer import Announcer
 from app.broker.counters import Counters
 from app.broker.front import Front
-from app.broker.listening import allow_many_files, listen_patiently, server_tls
+from app.broker.listening import listen_patiently, server_tls
 from app.broker.lock import held_run_directory
 from app.broker.rundir import BrokerError, mosquitto_socket, run_directory
 from app.broker.supervisor import Broker
@@ -43,7 +44,7 @@ def run_broker(settings: Settings, upstream: str | None = None, die_with_parent:
     if die_with_parent and not _die_with_parent():
         log.error("the process that started the broker process has ended already")
         return 1
-    allow_many_files()
+    open_files.allow_many()
     process = BrokerProcess(settings, upstream, follows_server=die_with_parent)
     work = gevent.spawn(_run_until_killed, process)
     work.link(lambda _: stop.set())

@@ -63,6 +63,15 @@ def test_web_concurrency_as_platforms_set_it_does_not_break_the_start(tmp_path: 
         assert server.stop() == 0
 
 
+def test_a_shells_limit_of_open_files_is_raised_for_the_devices(tmp_path: Path) -> None:
+    server = RunningServer(tmp_path)
+    server.arguments = ["sh", "-c", 'ulimit -S -n 512; exec "$@"', "sh", *server.arguments]
+    with server:
+        for pid in (server.worker_pid, server.broker_pid, server.mosquitto_pid):
+            limits = Path(f"/proc/{pid}/limits").read_text()
+            assert re.search(r"Max open files +(\d+) +\1 ", limits), limits
+
+
 def refused(server: RunningServer) -> str:
     """The log of a server that must not start."""
     with contextlib.closing(_Closing(server)):
