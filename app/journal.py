@@ -28,12 +28,12 @@ class Journal:
     """
 
     def __init__(self, path: Path, max_entries: int) -> None:
+        self._fd = -1
         if max_entries < 1:
             raise ValueError("a journal holds at least one entry")
         self._path = path
         self._max_entries = max_entries
         self._lines: dict[str, bytes] = {}  # encoded, so that rewriting 100,000 of them does not hold the hub
-        self._fd = -1
         self._lines_in_file = 0
         self._compact_at = 0
         self._torn = True  # until the file is known to end with a whole line
@@ -83,6 +83,10 @@ class Journal:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        """Nobody else would close the file of a journal that is forgotten: a descriptor is only a number."""
+        self.close()
 
     def _remember(self, key: str, line: bytes) -> None:
         self._lines.pop(key, None)

@@ -7,6 +7,7 @@ import ssl
 
 from app.sections import Mqtt
 from app.settings import SettingsError
+from app.trust import trusting
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 def client_tls(settings: Mqtt) -> ssl.SSLContext:
     """TLS 1.2 and above. Says in the log when nobody checks the broker's certificate. Raises SettingsError."""
     try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
+        context = trusting(settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
             f"mqtt.ca_file: {settings.ca_file} cannot be used: {_why(error)}: give CA certificates in PEM form."

@@ -38,6 +38,12 @@ def test_what_was_put_is_there_for_the_next_process(path: Path) -> None:
     assert dict(reopened(journal, path).items()) == {"a": {"x": [1, "é\n"]}, "b": 2}
 
 
+def test_a_journal_that_is_forgotten_leaves_no_file_open(path: Path) -> None:
+    Journal(path, 100).put("a", 1)
+    opened = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert path not in opened
+
+
 def test_what_was_removed_stays_removed(path: Path) -> None:
     journal = Journal(path, 100)
     journal.put("a", 1)

@@ -83,7 +83,16 @@ class BrokerConfig:
         """The text of a mosquitto.conf."""
         blocks = "\n\n".join("\n".join(self._block(listener)) for listener in self.listeners)
         nodelay = any(listener.socket_path is None for listener in self.listeners)
-        return Template(template).substitute(tcp_nodelay=str(nodelay).lower(), sys_interval=self.sys_interval, listeners=blocks)
+        return Template(template).substitute(
+            access="\n".join(self._access()),
+            tcp_nodelay=str(nodelay).lower(),
+            sys_interval=self.sys_interval,
+            listeners=blocks,
+        )
+
+    def _access(self) -> list[str]:
+        lines = [f"allow_anonymous {'true' if self.allow_anonymous else 'false'}"]
+        return lines + _files(("password_file", self.password_file), ("acl_file", self.acl_file))
 
     def _block(self, listener: Listener) -> list[str]:
         if listener.socket_path is not None:
@@ -91,19 +100,14 @@ class BrokerConfig:
         else:
             lines = [f"listener {listener.port} {listener.host}".rstrip()]
         lines.append(f"max_connections {listener.max_connections}")
-        lines.append(f"allow_anonymous {'true' if self.allow_anonymous else 'false'}")
         if listener.certfile is not None:
             lines.append("tls_version tlsv1.2")
-        for key, path in (
-            ("password_file", self.password_file),
-            ("acl_file", self.acl_file),
-            ("certfile", listener.certfile),
-            ("keyfile", listener.keyfile),
-            ("cafile", listener.cafile),
-        ):
-            if path is not None:
-                lines.append(f"{key} {path}")
-        return lines
+        return lines + _files(("certfile", listener.certfile), ("keyfile", listener.keyfile), ("cafile", listener.cafile))
+
+
+def _files(*named: tuple[str, Path | None]) -> list[str]:
+    """The lines for those that are set."""
+    return [f"{key} {path}" for key, path in named if path is not None]
 
 
 def _listener(name: str, values: Mapping[str, Any]) -> Listener:

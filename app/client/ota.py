@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.client.identity import Identity
 from app.client.leg import Leg, LegFailed
 from app.client.mqtt_settings import KEEPALIVE_SECONDS, MqttSettings
+from app.trust import trusting
 
 MAX_BYTES = 64 * 1024
 
@@ -172,7 +173,7 @@ def _connection(leg: Leg, url: str, cafile: Path | None, seconds: float) -> tupl
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if parts.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=seconds), path
-        context = ssl.create_default_context(cafile=cafile)
+        context = trusting(cafile)
         return http.client.HTTPSConnection(host, port, timeout=seconds, context=context), path
     except (ValueError, http.client.InvalidURL) as error:
         raise LegFailed(leg, f"{url!r} is no OTA URL: {error}.") from None

@@ -37,6 +37,7 @@ from app.protocol.ws_frames import (
     encode_masked,
     read_close,
 )
+from app.trust import trusting
 
 RECEIVE_BYTES = 16 * 1024
 MAX_ANSWER_BYTES = 16 * 1024
@@ -149,8 +150,7 @@ class WebSocketLink:
         if not place.tls:
             return sock
         try:
-            context = ssl.create_default_context(cafile=str(self._cafile) if self._cafile else None)
-            return context.wrap_socket(sock, server_hostname=place.host)
+            return trusting(self._cafile).wrap_socket(sock, server_hostname=place.host)
         except OSError:
             sock.close()
             raise

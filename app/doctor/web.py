@@ -23,6 +23,7 @@ from app.doctor.finding import Finding, fault, ok, sentence_of, warning
 from app.protocol.malformed import Malformed
 from app.sections import AUTO
 from app.settings import Settings
+from app.trust import trusting
 from app.web.host import HostPort
 
 CLOCKS_APART_SECONDS = 60
@@ -45,7 +46,7 @@ def readiness(url: str, cafile: Path | None, seconds: float) -> Readiness | None
     connection: http.client.HTTPConnection
     try:
         if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=cafile)
+            context = trusting(cafile)
             connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds, context=context)
         else:
             connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
@@ -82,7 +83,7 @@ def certificate(check: str, where: HostPort, cafile: Path | None, seconds: float
     """Whether the certificate at ``where`` is one that a device can believe: its name, its issuer, its end."""
     host, port = where.host, where.port
     try:
-        context = ssl.create_default_context(cafile=cafile)
+        context = trusting(cafile)
         with socket.create_connection((host, port), seconds) as plain, context.wrap_socket(plain, server_hostname=host) as tls:
             shown: dict[str, Any] = dict(tls.getpeercert() or {})
     except ssl.SSLCertVerificationError as error:

@@ -54,6 +54,18 @@ def test_a_listener_inherits_from_default(tmp_path: Path) -> None:
     assert "tls_version tlsv1.2" in config.render(TEMPLATE.read_text())
 
 
+def test_who_may_log_in_is_said_once_for_all_listeners(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    listeners = {"default": UNIX, "tcp": {"type": "tcp", "bind": "127.0.0.1:1883"}}
+    lines = rendered({"listeners": listeners, "auth": {"password-file": str(file)}})
+    assert "per_listener_settings true" not in lines
+    first_listener = next(number for number, line in enumerate(lines) if line.startswith("listener "))
+    for line in ("allow_anonymous false", f"password_file {file}"):
+        assert lines.count(line) == 1
+        assert lines.index(line) < first_listener
+
+
 def test_password_and_acl_files_are_rendered(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import http.client
 import json
-import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import gevent
 import pytest
 
+from app import trust
 from tests.foreign.certificates import Authority
 from tests.proxy.scripted_proxy import FORWARDED, ScriptedProxy
 from tests.system.running_server import RunningServer
@@ -54,7 +54,7 @@ def told(proxy: ScriptedProxy, ca: Path | None, host: str = "voice.example.org",
 
     def ask() -> dict[str, Any]:
         connection = (
-            http.client.HTTPSConnection("localhost", proxy.port, context=ssl.create_default_context(cafile=ca), timeout=20)
+            http.client.HTTPSConnection("localhost", proxy.port, context=trust.trusting(ca), timeout=20)
             if ca
             else http.client.HTTPConnection("localhost", proxy.port, timeout=20)
         )
