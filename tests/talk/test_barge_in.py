@@ -70,8 +70,10 @@ def test_an_abort_in_the_middle_of_an_answer_closes_it(openai: OpenAiServer, tal
     openai.behave(route, "hang in body")
     talker.tell(spoken(openai, "alpha"))
     wait_for(lambda: arrived(openai, route).body_at, what="the answer's begin")
+    talker.wait_for_event("tts_start")
     talker.abort()
     left(openai, route)
+    talker.wait_for_event("tts_stop")
     told_as_usual(talker, openai, "beta")
     assert not talker.of("alert")
 
